@@ -1,0 +1,666 @@
+"""One analysis, from bytes to a remembered report, as a stream of events. The only path: every front door drains it.
+
+    chunks -> Digester -> Digest -> heuristic report -> [cache] -> [model, one repair] -> grounded report -> history
+
+The heuristic report is always made: it is the answer offline, the fallback, and the floor under a model's severity.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from itertools import count
+
+import msgspec
+from msgspec import Struct
+
+from bifrost_domain import prompt as prompts
+from bifrost_domain.caching import CachedReport, CacheKey, CachePolicy, cache_key
+from bifrost_domain.diagnosis import diagnose
+from bifrost_domain.errors import (
+    BadAnswer,
+    BifrostError,
+    CacheUnavailable,
+    EmptyLog,
+    InvalidInput,
+    LimitReached,
+    ModelError,
+    ModelThrottled,
+    ModelTimeout,
+    ModelUnavailable,
+    NoReadableInput,
+    StorageUnavailable,
+)
+from bifrost_domain.grounding import Grounded, ground, parse, quotes_of, reground
+from bifrost_domain.logs import tokens
+from bifrost_domain.logs.digest import Digest, Source
+from bifrost_domain.logs.digester import Budget, Digester, combine
+from bifrost_domain.logs.lines import Level
+from bifrost_domain.logs.redaction import Redactor, unkeyed
+from bifrost_domain.logs.templates import mask
+from bifrost_domain.ports import (
+    Cache,
+    Chance,
+    Clock,
+    Completed,
+    LanguageModel,
+    LogSource,
+    ModelDescription,
+    ModelIdentity,
+    Monotonic,
+    NewId,
+    Storage,
+)
+from bifrost_domain.prompt import ROOT_CAUSE, Prompt, PromptVersion
+from bifrost_domain.report import (
+    SCHEMA_VERSION,
+    Analysis,
+    CacheUse,
+    Engine,
+    Grounding,
+    Language,
+    PromptReference,
+    Report,
+    Usage,
+)
+
+HEURISTIC = "heuristic"
+AUTO = "auto"
+HEURISTIC_MODEL = "signatures-1"
+LEAST_BUDGET = 256
+"""Tokens of log below which asking a model makes no sense."""
+MAX_ANSWER_CHARACTERS = 1 << 20
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model may take. Seconds; `total_seconds` covers all tries of one analysis, `retries` come after the first.
+
+    `max_cost_usd` refuses a request whose estimated cost is higher, before anything is sent.
+    """
+
+    total_seconds: float = 60.0
+    first_token_seconds: float = 20.0
+    idle_seconds: float = 15.0
+    retries: int = 2
+    max_cost_usd: float | None = None
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What to analyse and how. `name` and `kind` describe the source as the user gave it.
+
+    `provider` is None (as configured), "auto", "heuristic" or an entry's name; `model` overrides the entry's model.
+    `minimum`, `since` and `until` filter what is looked at. `timeout` (seconds) and `max_cost` (dollars) are the
+    user's own limits: reaching one raises LimitReached after the report that exists was delivered. Without `fallback`
+    a failing provider or storage raises instead of giving way.
+    """
+
+    name: str
+    kind: str
+    logs: tuple[LogSource, ...]
+    provider: str | None = None
+    model: str | None = None
+    language: Language = Language.EN
+    minimum: Level | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    budget: int | None = None
+    use_cache: bool = True
+    fallback: bool = True
+    remember: bool = True
+    timeout: float | None = None
+    max_cost: float | None = None
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """Progress: bytes of the decompressed input so far."""
+
+    bytes_read: int
+
+
+class Reduced(Struct, frozen=True, kw_only=True):
+    digest: Digest
+
+
+class CacheHit(Struct, frozen=True, kw_only=True):
+    identity: ModelIdentity
+
+
+class ModelStarted(Struct, frozen=True, kw_only=True):
+    """A request is about to be sent: whom, the estimated tokens, and its greatest cost where a price is known."""
+
+    identity: ModelIdentity
+    input_tokens: int
+    cost_usd: float | None
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """A piece of the model's answer as it is written: unverified, to be cleaned before it is shown."""
+
+    text: str
+
+
+class Repairing(Struct, frozen=True, kw_only=True):
+    complaint: str
+
+
+class FellBack(Struct, frozen=True, kw_only=True):
+    """`provider` was asked and failed; the next one in the order, at last the heuristic, takes over."""
+
+    provider: str
+    reason: str
+
+
+class Finished(Struct, frozen=True, kw_only=True):
+    """The report, final. `failed` names the inputs that could not be read, with the reason."""
+
+    analysis: Analysis
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+class NotRemembered(Struct, frozen=True, kw_only=True):
+    """The report was delivered but could not be stored."""
+
+    reason: str
+
+
+Event = Reading | Reduced | CacheHit | ModelStarted | Token | Repairing | FellBack | Finished | NotRemembered
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What would be sent, and to whom. `prompt` is None for the heuristic, which sends nothing."""
+
+    identity: ModelIdentity
+    description: ModelDescription | None
+    prompt: Prompt | None
+    digest: Digest
+    input_tokens: int
+    cost_usd: float | None
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+class Analyst:
+    """Runs analyses. What costs time to open (models, storage, cache) comes as a function and is opened when needed.
+
+    `open_model(name, model)` gives the configured entry `name`, with another model where `model` is not None; it raises
+    ConfigurationError for an unknown name. `secret` is the installation's key.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_model: Callable[[str, str | None], Awaitable[LanguageModel]],
+        open_storage: Callable[[], Awaitable[Storage]],
+        open_cache: Callable[[], Awaitable[Cache]],
+        provider: str,
+        order: Sequence[str],
+        secret: bytes,
+        redact_pii: bool,
+        budget: int,
+        limits: Limits,
+        cache_policy: CachePolicy,
+        clock: Clock,
+        monotonic: Monotonic,
+        new_id: NewId,
+        chance: Chance,
+        version: PromptVersion = ROOT_CAUSE,
+    ) -> None:
+        self._open_model = open_model
+        self._open_storage = open_storage
+        self._open_cache = open_cache
+        self._provider = provider
+        self._order = tuple(order)
+        self._secret = secret
+        self._redact_pii = redact_pii
+        self._budget = budget
+        self._limits = limits
+        self._cache_policy = cache_policy
+        self._clock = clock
+        self._monotonic = monotonic
+        self._new_id = new_id
+        self._chance = chance
+        self._version = version
+
+    async def analyse(self, request: Request) -> AsyncGenerator[Event, None]:
+        """Events, with exactly one Finished unless an error is raised.
+
+        Raises NoReadableInput or EmptyLog where there is nothing to analyse; LimitReached, after Finished, where a
+        limit of the user's stopped it; without fallback ModelError before and StorageUnavailable after Finished.
+        """
+        began = self._monotonic()
+        deadline = None if request.timeout is None else began + request.timeout
+        reading = _Intake(self, request)
+        async with aclosing(reading.read(deadline)) as steps:
+            async for step in steps:
+                yield step
+        limit = reading.limit
+        wide = await reading.digest(Budget())
+        offline = await asyncio.to_thread(diagnose, wide, request.language)
+
+        finished: Analysis | None = None
+        reason: str | None = None
+        cacheable: tuple[CacheKey, CachedReport] | None = None
+        for name in () if limit else self._candidates(request):
+            run = _Run(self, request, name, reading, offline, deadline)
+            try:
+                async with aclosing(run.events()) as events:
+                    async for event in events:
+                        yield event
+            except (ModelError, LimitReached) as error:
+                if not request.fallback:
+                    raise
+                reason = f"{name}: {error.message}"
+                yield FellBack(provider=name, reason=error.message)
+                if isinstance(error, LimitReached):
+                    limit = error
+                    break
+            else:
+                finished, cacheable = run.analysis(began), run.cacheable
+                break
+        if finished is None:
+            yield Reduced(digest=wide)
+            finished = Analysis(
+                id=self._new_id(),
+                created_at=self._clock(),
+                source=wide.source,
+                engine=Engine(
+                    provider=HEURISTIC,
+                    model=HEURISTIC_MODEL,
+                    degraded=reason is not None or limit is not None,
+                    degraded_reason=reason or (limit.message if limit else None),
+                ),
+                cache=CacheUse(hit=False, fingerprint=wide.fingerprint),
+                report=offline,
+                coverage=wide.coverage,
+                redactions=wide.redactions,
+                grounding=Grounding(claims=len(offline.evidence), verified=len(offline.evidence)),
+                usage=Usage(),
+                duration_ms=self._since(began),
+            )
+        yield Finished(analysis=finished, failed=tuple(reading.failed))
+
+        if request.remember:
+            try:
+                await self._remember(finished)
+            except StorageUnavailable as error:
+                if not request.fallback:
+                    raise
+                yield NotRemembered(reason=error.message)
+        if cacheable is not None:
+            await self._keep(*cacheable)
+        if limit is not None:
+            raise limit
+
+    async def plan(self, request: Request) -> Plan:
+        """What `analyse` would send for this request to the first provider in line. No log text leaves the process."""
+        reading = _Intake(self, request)
+        async with aclosing(reading.read(None)) as steps:
+            async for _ in steps:
+                pass
+        names = self._candidates(request)
+        if not names:
+            return Plan(
+                identity=ModelIdentity(provider=HEURISTIC, model=HEURISTIC_MODEL),
+                description=None,
+                prompt=None,
+                digest=await reading.digest(Budget()),
+                input_tokens=0,
+                cost_usd=None,
+                failed=tuple(reading.failed),
+            )
+        model = await self._open_model(names[0], request.model)
+        description = await model.describe()
+        digest, prompt = await self._compose(request, reading, description)
+        input_tokens, cost = _estimate(prompt, description)
+        return Plan(
+            identity=model.identity,
+            description=description,
+            prompt=prompt,
+            digest=digest,
+            input_tokens=input_tokens,
+            cost_usd=cost,
+            failed=tuple(reading.failed),
+        )
+
+    async def digest(self, request: Request, budget: Budget) -> tuple[Digest, tuple[tuple[str, str], ...]]:
+        """The evidence digest alone, and the inputs that could not be read. Raises NoReadableInput, EmptyLog."""
+        reading = _Intake(self, request)
+        async with aclosing(reading.read(None)) as steps:
+            async for _ in steps:
+                pass
+        return await reading.digest(budget), tuple(reading.failed)
+
+    def _candidates(self, request: Request) -> tuple[str, ...]:
+        name = request.provider or self._provider
+        if name == AUTO:
+            return tuple(entry for entry in self._order if entry != HEURISTIC)
+        return () if name == HEURISTIC else (name,)
+
+    async def _compose(
+        self, request: Request, reading: "_Intake", description: ModelDescription
+    ) -> tuple[Digest, Prompt]:
+        """The digest and the prompt that fit the model's context, the answer included. Raises ModelUnavailable."""
+        output = min(prompts.MAX_OUTPUT_TOKENS, description.max_output_tokens, description.context_tokens // 3)
+        room = description.context_tokens - prompts.overhead(self._version, output)
+        if room < LEAST_BUDGET:
+            raise ModelUnavailable(
+                f"its context of {description.context_tokens} tokens is too small for the prompt",
+                hint="choose a model with at least 2048 tokens of context",
+            )
+        budget = min(request.budget or self._budget, room)
+        digest = await reading.digest(Budget(tokens=budget))
+        text = "\n".join(line.text for line in digest.lines)
+        nonce = hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+        return digest, prompts.render(self._version, digest, request.language, nonce, output)
+
+    def _key(self, request: Request, identity: ModelIdentity, digest: Digest) -> CacheKey:
+        files = {name: place for place, name in enumerate(dict.fromkeys(line.file for line in digest.lines))}
+        return cache_key(
+            self._secret,
+            (
+                "report",
+                str(SCHEMA_VERSION),
+                identity.provider,
+                identity.model,
+                msgspec.json.encode(identity.options, order="deterministic").decode(),
+                self._version.checksum,
+                str(request.language),
+                "pii" if self._redact_pii else "no-pii",
+                *(f"{files[line.file]}:{mask(unkeyed(line.text))}" for line in digest.lines),
+            ),
+        )
+
+    async def _cached(self, key: CacheKey) -> CachedReport | None:
+        try:
+            cached = await (await self._open_cache()).reports.get(key)
+        except CacheUnavailable:
+            return None
+        return cached if cached is not None and cached.schema_version == SCHEMA_VERSION else None
+
+    async def _keep(self, key: CacheKey, cached: CachedReport) -> None:
+        try:
+            cache = await self._open_cache()
+            await cache.reports.put(key, cached, self._cache_policy.ttl_for(cached.report))
+        except CacheUnavailable:
+            return
+
+    async def _remember(self, analysis: Analysis) -> None:
+        await (await self._open_storage()).analyses.add(analysis)
+
+    def _since(self, began: float) -> int:
+        return max(0, round((self._monotonic() - began) * 1000))
+
+
+class _Intake:
+    """Reads the inputs of one request into digesters, and makes digests of any size from them."""
+
+    def __init__(self, analyst: Analyst, request: Request) -> None:
+        self._analyst = analyst
+        self._request = request
+        self._digesters: list[Digester] = []
+        self.failed: list[tuple[str, str]] = []
+        self.limit: LimitReached | None = None
+
+    async def read(self, deadline: float | None) -> AsyncGenerator[Reading, None]:
+        """Reads all inputs, or up to the deadline. Raises NoReadableInput where none could be read, EmptyLog."""
+        total = 0
+        error: InvalidInput | None = None
+        redactor = Redactor(self._analyst._secret, pii=self._analyst._redact_pii)
+        for log in self._request.logs:
+            if self.limit is not None:
+                break
+            digester = Digester(
+                log.name,
+                redactor,
+                since=self._request.since,
+                until=self._request.until,
+                minimum=self._request.minimum,
+            )
+            self._digesters.append(digester)
+            try:
+                async with aclosing(_until(deadline, self._analyst._monotonic, log.chunks())) as chunks:
+                    async for chunk in chunks:
+                        await asyncio.to_thread(digester.feed, chunk)
+                        total += len(chunk)
+                        yield Reading(bytes_read=total)
+            except InvalidInput as problem:
+                error = problem
+                self.failed.append((log.name, problem.message))
+            except TimeoutError:
+                self.limit = LimitReached(
+                    f"--timeout of {self._request.timeout:g} s was reached while reading {log.name}; "
+                    f"the report covers what was read until then"
+                )
+        if total == 0:
+            if error is not None:
+                raise error
+            if not self._request.logs:
+                raise NoReadableInput("there is nothing to read", hint="name a file, or pipe a log in")
+            raise EmptyLog(
+                f"{self._request.name} is empty", hint="check that the command in front printed a log"
+            )
+
+    async def digest(self, budget: Budget) -> Digest:
+        source = Source(name=self._request.name, kind=self._request.kind)
+        return await asyncio.to_thread(combine, self._digesters, source, budget)
+
+
+class _Run:
+    """One provider's try at one request."""
+
+    def __init__(
+        self,
+        analyst: Analyst,
+        request: Request,
+        name: str,
+        reading: _Intake,
+        offline: Report,
+        deadline: float | None,
+    ) -> None:
+        self._analyst = analyst
+        self._request = request
+        self._name = name
+        self._reading = reading
+        self._offline = offline
+        self._typed = deadline is not None
+        self._deadline = analyst._monotonic() + analyst._limits.total_seconds if deadline is None else deadline
+        self._digest: Digest
+        self._identity: ModelIdentity
+        self._grounded: Grounded
+        self._usage = Usage()
+        self._hit = False
+        self.cacheable: tuple[CacheKey, CachedReport] | None = None
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Ends when a report stands. Raises ModelError, LimitReached, ConfigurationError."""
+        analyst, request = self._analyst, self._request
+        model = await analyst._open_model(self._name, request.model)
+        self._identity = model.identity
+        description = await self._describe(model)
+        self._digest, prompt = await analyst._compose(request, self._reading, description)
+        yield Reduced(digest=self._digest)
+
+        key = analyst._key(request, model.identity, self._digest)
+        if request.use_cache and (cached := await analyst._cached(key)) is not None:
+            again = reground(cached.report, cached.timeline_quotes, self._digest)
+            if again is not None:
+                self._grounded, self._hit = again, True
+                yield CacheHit(identity=model.identity)
+                return
+
+        input_tokens, cost = _estimate(prompt, description)
+        self._check_cost(cost, description)
+        yield ModelStarted(identity=model.identity, input_tokens=input_tokens, cost_usd=cost)
+        text = ""
+        async with aclosing(self._ask(model, prompt, description)) as pieces:
+            async for piece in pieces:
+                text += piece
+                yield Token(text=piece)
+        try:
+            answer = parse(text)
+        except BadAnswer as bad:
+            yield Repairing(complaint=bad.message)
+            again_prompt = prompts.repair(prompt, text, bad.message)
+            self._check_cost(_estimate(again_prompt, description)[1], description)
+            text = ""
+            async with aclosing(self._ask(model, again_prompt, description)) as pieces:
+                async for piece in pieces:
+                    text += piece
+                    yield Token(text=piece)
+            try:
+                answer = parse(text)
+            except BadAnswer as worse:
+                raise BadAnswer(
+                    f"its answer was no valid report, the second try included: {worse.message}", provider=self._name
+                ) from worse
+        self._grounded = ground(answer, self._digest, self._offline)
+        if request.use_cache:
+            report = self._grounded.report
+            self.cacheable = (
+                key,
+                CachedReport(
+                    schema_version=SCHEMA_VERSION,
+                    created_at=analyst._clock(),
+                    report=report,
+                    usage=self._usage,
+                    timeline_quotes=quotes_of(report.timeline, self._digest),
+                ),
+            )
+
+    def analysis(self, began: float) -> Analysis:
+        version = self._analyst._version
+        return Analysis(
+            id=self._analyst._new_id(),
+            created_at=self._analyst._clock(),
+            source=self._digest.source,
+            engine=Engine(
+                provider=self._identity.provider,
+                model=self._identity.model,
+                prompt=PromptReference(name=version.name, version=version.version),
+            ),
+            cache=CacheUse(hit=self._hit, fingerprint=self._digest.fingerprint),
+            report=self._grounded.report,
+            coverage=self._digest.coverage,
+            redactions=self._digest.redactions,
+            grounding=self._grounded.grounding,
+            usage=self._usage,
+            duration_ms=self._analyst._since(began),
+        )
+
+    async def _describe(self, model: LanguageModel) -> ModelDescription:
+        for attempt in count():
+            try:
+                async with asyncio.timeout(self._patience(self._analyst._limits.first_token_seconds)):
+                    return await model.describe()
+            except TimeoutError as error:
+                raise self._too_slow("it did not say what it is in time") from error
+            except (ModelThrottled, ModelUnavailable) as error:
+                await self._wait_or_raise(error, attempt)
+        raise AssertionError("unreachable")
+
+    async def _ask(
+        self, model: LanguageModel, prompt: Prompt, description: ModelDescription
+    ) -> AsyncGenerator[str, None]:
+        """The answer piece by piece. A failure before the first piece is tried again, one after it is not."""
+        limits = self._analyst._limits
+        for attempt in count():
+            started = False
+            try:
+                length = 0
+                async with aclosing(model.stream(prompt)) as stream:
+                    while True:
+                        patience = self._patience(limits.idle_seconds if started else limits.first_token_seconds)
+                        async with asyncio.timeout(patience):
+                            event = await anext(stream, None)
+                        if event is None:
+                            raise BadAnswer("its answer ended without an end", provider=self._name)
+                        if isinstance(event, Completed):
+                            self._count(event, description)
+                            return
+                        started = True
+                        length += len(event.text)
+                        if length > MAX_ANSWER_CHARACTERS:
+                            raise BadAnswer("its answer does not end", provider=self._name)
+                        yield event.text
+            except TimeoutError as error:
+                what = "it stopped in the middle of its answer" if started else "it did not begin to answer in time"
+                raise self._too_slow(what) from error
+            except (ModelThrottled, ModelUnavailable) as error:
+                if started:
+                    raise
+                await self._wait_or_raise(error, attempt)
+
+    def _count(self, event: Completed, description: ModelDescription) -> None:
+        used = self._usage
+        cost = _cost(event.input_tokens, event.output_tokens, description)
+        self._usage = Usage(
+            input_tokens=used.input_tokens + event.input_tokens,
+            output_tokens=used.output_tokens + event.output_tokens,
+            cost_usd=None if cost is None else round((used.cost_usd or 0.0) + cost, 8),
+        )
+
+    def _patience(self, seconds: float) -> float:
+        """How long to wait now: `seconds`, or what is left of the total. A limit the user typed widens the others."""
+        left = self._deadline - self._analyst._monotonic()
+        return max(0.0, left if self._typed else min(seconds, left))
+
+    def _too_slow(self, what: str) -> BifrostError:
+        if self._typed:
+            return LimitReached(f"--timeout of {self._request.timeout:g} s was reached: {what}")
+        return ModelTimeout(
+            what, provider=self._name, hint="give it longer with --timeout SECONDS or `limits` in the configuration"
+        )
+
+    async def _wait_or_raise(self, error: ModelThrottled | ModelUnavailable, attempt: int) -> None:
+        """Waits before the next try, by full jitter or as the provider asks. Raises `error` where none is left."""
+        retryable = isinstance(error, ModelThrottled) or error.retryable
+        asked = error.retry_after if isinstance(error, ModelThrottled) else None
+        wait = asked if asked is not None else self._analyst._chance() * 0.5 * 2**attempt
+        left = self._deadline - self._analyst._monotonic()
+        if not retryable or attempt >= self._analyst._limits.retries or wait >= left:
+            raise error
+        await asyncio.sleep(wait)
+
+    def _check_cost(self, cost: float | None, description: ModelDescription) -> None:
+        most = self._request.max_cost
+        if most is None:
+            most = self._analyst._limits.max_cost_usd
+        if most is None or description.free:
+            return
+        if cost is None:
+            raise LimitReached(
+                f"the price of {self._identity.model} is not known, so a limit of ${most:g} cannot be kept",
+                hint="set usd_per_million_input and usd_per_million_output in the provider's entry",
+            )
+        if (total := (self._usage.cost_usd or 0.0) + cost) > most:
+            raise LimitReached(
+                f"asking {self._identity.model} may cost up to ${total:.4f}, over the limit of ${most:g}",
+                hint="lower --budget, or raise --max-cost",
+            )
+
+
+def _estimate(prompt: Prompt, description: ModelDescription) -> tuple[int, float | None]:
+    """Input tokens by our own estimate, and the most the request can cost: the answer counts at its full length."""
+    sent = tokens.estimate(prompt.system) + tokens.estimate(prompt.user)
+    return sent, _cost(sent, prompt.max_output_tokens, description)
+
+
+def _cost(input_tokens: int, output_tokens: int, description: ModelDescription) -> float | None:
+    if description.usd_per_million_input is None or description.usd_per_million_output is None:
+        return None
+    spent = input_tokens * description.usd_per_million_input + output_tokens * description.usd_per_million_output
+    return spent / 1_000_000
+
+
+async def _until(
+    deadline: float | None, monotonic: Monotonic, chunks: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """`chunks` until the deadline. Raises TimeoutError there."""
+    async with aclosing(chunks) as stream:
+        while True:
+            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - monotonic())):
+                chunk = await anext(stream, None)
+            if chunk is None:
+                return
+            yield chunk

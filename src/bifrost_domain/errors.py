@@ -1,0 +1,141 @@
+"""Every error Bifrost raises on purpose, as one tree.
+
+    BifrostError
+    ├── InvalidInput            what was given to read cannot be read
+    │   ├── NoReadableInput     no input, or none that could be opened
+    │   ├── EmptyLog            there was input, but no line in it
+    │   └── LogTooLarge         over a configured limit
+    ├── InvalidRequest          an option or a field has an impossible value
+    │   ├── BadOption
+    │   └── BadPrompt
+    ├── ConfigurationError      the settings are wrong
+    ├── NotFound
+    │   ├── AnalysisNotFound
+    │   └── PromptNotFound
+    ├── LimitReached            a limit the user set was reached: time, cost, quota
+    ├── ModelError              a provider did not deliver a usable answer
+    │   ├── ModelUnavailable    not there, refused us, or has not got the model
+    │   ├── ModelThrottled      it asks to be called less often
+    │   ├── ModelTimeout        it took too long
+    │   └── BadAnswer           it answered, but not with a report
+    ├── StorageUnavailable      the database cannot be used now
+    │   ├── StorageFull
+    │   └── SchemaMismatch      the database is older or newer than this program
+    └── CacheUnavailable        never leaves the analysis: no cache means a miss
+
+A message says what went wrong, where, and what to do. It never carries log text or a secret.
+`bifrost_entrypoints.outcomes` maps each family to an HTTP status, an exit code and a close code.
+"""
+
+
+class BifrostError(Exception):
+    """The root. `slug` is stable and goes to clients; `hint` says what to do next, where there is something to do."""
+
+    slug = "internal-error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidInput(BifrostError):
+    slug = "invalid-input"
+
+
+class NoReadableInput(InvalidInput):
+    slug = "no-readable-input"
+
+
+class EmptyLog(InvalidInput):
+    slug = "empty-log"
+
+
+class LogTooLarge(InvalidInput):
+    slug = "log-too-large"
+
+
+class InvalidRequest(BifrostError):
+    slug = "invalid-request"
+
+
+class BadOption(InvalidRequest):
+    slug = "bad-option"
+
+
+class BadPrompt(InvalidRequest):
+    slug = "bad-prompt"
+
+
+class ConfigurationError(BifrostError):
+    slug = "configuration-error"
+
+
+class NotFound(BifrostError):
+    slug = "not-found"
+
+
+class AnalysisNotFound(NotFound):
+    slug = "analysis-not-found"
+
+
+class PromptNotFound(NotFound):
+    slug = "prompt-not-found"
+
+
+class LimitReached(BifrostError):
+    slug = "limit-reached"
+
+
+class ModelError(BifrostError):
+    """`provider` is the name of the configured entry that failed."""
+
+    slug = "model-error"
+
+    def __init__(self, message: str, *, provider: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.provider = provider
+
+
+class ModelUnavailable(ModelError):
+    """`retryable`: it may pass (refused, a 5xx), other than a missing model or a rejected credential."""
+
+    slug = "model-unavailable"
+
+    def __init__(self, message: str, *, provider: str = "", hint: str = "", retryable: bool = False) -> None:
+        super().__init__(message, provider=provider, hint=hint)
+        self.retryable = retryable
+
+
+class ModelThrottled(ModelError):
+    """`retry_after` is in seconds, None where the provider did not say."""
+
+    slug = "model-throttled"
+
+    def __init__(self, message: str, *, provider: str = "", hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, provider=provider, hint=hint)
+        self.retry_after = retry_after
+
+
+class ModelTimeout(ModelError):
+    slug = "model-timeout"
+
+
+class BadAnswer(ModelError):
+    slug = "bad-answer"
+
+
+class StorageUnavailable(BifrostError):
+    slug = "storage-unavailable"
+
+
+class StorageFull(StorageUnavailable):
+    slug = "storage-full"
+
+
+class SchemaMismatch(StorageUnavailable):
+    slug = "schema-mismatch"
+
+
+class CacheUnavailable(BifrostError):
+    slug = "cache-unavailable"
