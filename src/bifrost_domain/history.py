@@ -1,10 +1,16 @@
 """What is remembered of past analyses, and how it is asked for."""
 
+import unicodedata
 from datetime import datetime
 
 from msgspec import Struct
 
+from bifrost_domain.errors import BadOption
 from bifrost_domain.report import Analysis, Category, Severity
+
+MAX_LIMIT = 1000
+MAX_TEXT = 1000
+"""Characters of a search."""
 
 
 class AnalysisSummary(Struct, frozen=True, kw_only=True):
@@ -28,7 +34,8 @@ class HistoryQuery(Struct, frozen=True, kw_only=True):
     """Filters, all of which must hold; None does not filter. Newest first, `limit` rows from 1 to 1000.
 
     `text` is free user text: every word of it must occur in the stored analysis (summary, cause, quotes, actions,
-    files, source). `cursor` is the `next_cursor` of the page before: opaque, and valid while rows arrive or go.
+    files, source). `since` is part of what is found, `until` is not. `cursor` is the `next_cursor` of the page before:
+    opaque, and valid while rows arrive or go. Raises BadOption for a value that no history can answer.
     """
 
     text: str | None = None
@@ -42,6 +49,20 @@ class HistoryQuery(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     limit: int = 50
     cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise BadOption(f"a page has 1 to {MAX_LIMIT} rows, not {self.limit}")
+        if self.text is not None and len(self.text) > MAX_TEXT:
+            raise BadOption(f"a search has at most {MAX_TEXT} characters, not {len(self.text)}")
+        for name in ("text", "provider", "source", "fingerprint", "cursor"):
+            value: str | None = getattr(self, name)
+            if value is not None and not _encodable(value):
+                raise BadOption(f"{name} is not valid Unicode text")
+        for name in ("since", "until"):
+            moment: datetime | None = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise BadOption(f"{name} has no time zone")
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -73,3 +94,46 @@ def summarise(analysis: Analysis) -> AnalysisSummary:
         cached=analysis.cache.hit,
         degraded=analysis.engine.degraded,
     )
+
+
+def searchable(analysis: Analysis) -> str:
+    """What a text search looks at, folded: summary, cause, evidence, actions, files, tests and source, one a line."""
+    report = analysis.report
+    parts = [report.summary, report.root_cause, *report.files, *report.tests, analysis.source.name]
+    for file in analysis.source.files:
+        parts.append(file.name)
+    for evidence in report.evidence:
+        parts += (evidence.quote, evidence.reason, evidence.file)
+    for action in report.actions:
+        parts += (action.title, action.command or "", action.why)
+    return folded("\n".join(dict.fromkeys(part for part in parts if part)))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a search, folded, each once. A text is found where every one of them is a part of it."""
+    return tuple(dict.fromkeys(folded(text).split()))
+
+
+def folded(text: str) -> str:
+    """`text` without the differences a search ignores: case, and composed or decomposed letters (NFC)."""
+    return unicodedata.normalize("NFC", text.casefold()).replace("\0", " ")
+
+
+def matches(analysis: Analysis, query: HistoryQuery) -> bool:
+    """Whether every filter of `query` holds: what any storage has to find. `limit` and `cursor` play no part."""
+    report, text = analysis.report, None if query.text is None else searchable(analysis)
+    return (
+        (query.severity is None or report.severity == query.severity)
+        and (query.category is None or report.category == query.category)
+        and (query.provider is None or analysis.engine.provider == query.provider)
+        and (query.source is None or analysis.source.name == query.source)
+        and (query.fingerprint is None or analysis.cache.fingerprint == query.fingerprint)
+        and (query.cached is None or analysis.cache.hit == query.cached)
+        and (query.since is None or analysis.created_at >= query.since)
+        and (query.until is None or analysis.created_at < query.until)
+        and (text is None or all(word in text for word in words(query.text or "")))
+    )
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -164,7 +164,7 @@ def load(
     named = path or environment.get("BIFROST_CONFIG")
     file = Path(named).expanduser() if named else default_path(environment)
     values: dict[str, Any] = {}
-    if named or file.is_file():
+    if exists := bool(named) or file.is_file():
         values = _read(file)
         _note(origins, values, f"file {file}")
     for dotted, (value, variable) in _environment(environment).items():
@@ -181,7 +181,7 @@ def load(
             f"the configuration is wrong: {_located(str(error), origins)}",
             hint="`bifrost config show` lists every setting with its origin",
         ) from error
-    return Loaded(settings=settings, origins=origins, path=file if values and named or file.is_file() else None)
+    return Loaded(settings=settings, origins=origins, path=file if exists else None)
 
 
 def _decode(kind: type, value: Any) -> Any:
@@ -221,7 +221,7 @@ _NOT_SETTINGS = frozenset({"BIFROST_CONFIG"})
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
-    """Dotted setting -> (value, variable). `BIFROST_PROVIDER` and `BIFROST_<SECTION>__<KEY>`, JSON where it is a list."""
+    """Dotted setting -> (value, variable): `BIFROST_PROVIDER`, `BIFROST_<SECTION>__<KEY>`; JSON where it is a list."""
     found: dict[str, tuple[Any, str]] = {}
     top = {field.name.upper() for field in msgspec.structs.fields(Settings)}
     for variable in sorted(environment):
@@ -327,5 +327,3 @@ def _without_password(value: Any) -> Any:
 
 def cache_ttl(settings: Settings) -> timedelta:
     return timedelta(hours=settings.cache.ttl_hours)
-
-

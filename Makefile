@@ -1,0 +1,41 @@
+# Everything is run from here; `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format messages bench test-model faults clean
+
+help:  ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+install: $(READY)  ## create .venv and install Bifrost with all that its tests need
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Bifrost needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
+	touch $@
+
+run: $(READY)  ## the main job: analyse the bundled incident, offline
+	$(BIN)/bifrost demo
+
+test: $(READY) check  ## everything: format, lint, types, import contracts, unit and contract tests
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+check: $(READY)  ## format, lint, types and import contracts alone
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)  ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+messages: $(READY)  ## compile the translations after a change of locale/*/*.po
+	$(BIN)/pybabel compile --domain bifrost --directory src/bifrost_entrypoints/locale
+
+clean:  ## remove what was made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Writes the reference pages that come from code: `python scripts/generate_docs.py [--check]`.
+
+With --check nothing is written, and the exit code is 1 where a page is stale.
+"""
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def cli_page() -> str:
+    from bifrost_entrypoints.cli.main import program
+
+    pages = ["# Command line", "Generated from the program's own help."]
+
+    def visit(command: click.Command, context: click.Context) -> None:
+        path = context.command_path
+        pages.append(f"## {path}\n\n```text\n{command.get_help(context).rstrip()}\n```")
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                assert inner is not None
+                visit(inner, click.Context(inner, info_name=name, parent=context))
+
+    root = program()
+    settings: dict[str, Any] = {"terminal_width": 110, "max_content_width": 110}
+    visit(root, click.Context(root, info_name="bifrost", **settings))
+    return "\n\n".join(pages) + "\n"
+
+
+def settings_page() -> str:
+    from bifrost_adapters.slots import names, options_of
+    from bifrost_entrypoints.settings import Settings, flatten
+
+    rows = ["# Settings", inspect.getdoc(sys.modules[Settings.__module__]) or ""]
+    rows.append("| setting | default |\n|---|---|")
+    for name, value in flatten(Settings()).items():
+        rows[-1] += f"\n| `{name}` | `{msgspec.json.encode(value).decode()}` |"
+    values = [Settings(), *(getattr(Settings(), field.name) for field in msgspec.structs.fields(Settings))]
+    sections = [type(value) for value in values if isinstance(value, msgspec.Struct)]
+    rows += [f"## {section.__name__}\n\n{inspect.getdoc(section)}" for section in sections]
+    for kind in names("models"):
+        options = options_of("models", kind)
+        rows.append(f"## Provider kind `{kind}`\n\n{inspect.getdoc(options)}")
+        rows.append("| option | default |\n|---|---|")
+        for field in msgspec.structs.fields(options):
+            default = "required" if field.required else repr(field.default)
+            rows[-1] += f"\n| `{field.name}` | `{default}` |"
+    return "\n\n".join(rows) + "\n"
+
+
+def report_page() -> str:
+    from bifrost_domain.report import Analysis
+
+    schema = msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Analysis)), indent=2).decode()
+    return (
+        "# The report\n\nOne analysis, as `--format json` prints it, the API serves it and the database keeps it: "
+        f"its JSON Schema (2020-12).\n\n```json\n{schema}\n```\n"
+    )
+
+
+def errors_page() -> str:
+    from bifrost_domain import errors
+    from bifrost_entrypoints.outcomes import ExitCode, outcome
+
+    rows = ["# Exit codes and errors", "| exit code | meaning |\n|---|---|"]
+    source = inspect.getsource(ExitCode)
+    for code in ExitCode:
+        meaning = source.split(f"{code.name} = {code.value}\n", 1)[1].split('"""')[1]
+        rows[-1] += f"\n| {code.value} | {meaning} |"
+    rows.append("| error | HTTP status | exit code | WebSocket close code |\n|---|---|---|---|")
+
+    def visit(family: type[errors.BifrostError]) -> None:
+        row = outcome(family("x"))
+        rows[-1] += f"\n| `{family.slug}` | {row.status} | {row.exit.value} | {row.close} |"
+        for child in family.__subclasses__():
+            visit(child)
+
+    visit(errors.BifrostError)
+    return "\n\n".join(rows) + "\n"
+
+
+PAGES = {"cli.md": cli_page, "settings.md": settings_page, "report.md": report_page, "errors.md": errors_page}
+
+
+def main() -> int:
+    stale = []
+    for name, page in PAGES.items():
+        path, text = REFERENCE / name, page()
+        if not path.exists() or path.read_text() != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+    if "--check" in sys.argv and stale:
+        print(f"stale: {', '.join(stale)}; run python scripts/generate_docs.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Analyses as rows and back, and places in the history as cursors."""
+
+import base64
+import binascii
+import zlib
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from bifrost_domain.errors import BadOption, StorageUnavailable
+from bifrost_domain.report import SCHEMA_VERSION, Analysis
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+SAME_MICROSECOND = 1000
+"""Places for rows of one microsecond."""
+_MOST = (1 << 63) // SAME_MICROSECOND - 1
+
+
+def place(moment: datetime) -> int:
+    """The first place of a moment in the history: nanoseconds since 1970, held within 64 bits (years 1677 to 2262)."""
+    return max(-_MOST, min(_MOST, (moment - _EPOCH) // _MICROSECOND)) * SAME_MICROSECOND
+
+
+def moment(at: int) -> datetime:
+    """When the row at a place was made."""
+    return _EPOCH + at // SAME_MICROSECOND * _MICROSECOND
+
+
+def to_cursor(at: int) -> str:
+    """A place as opaque text, with a checksum."""
+    place = at.to_bytes(8, "big", signed=True)
+    return base64.urlsafe_b64encode(place + zlib.crc32(place).to_bytes(4, "big")).decode()
+
+
+def from_cursor(cursor: str) -> int:
+    """Raises BadOption for what `to_cursor` did not make."""
+    try:
+        decoded = base64.b64decode(cursor, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    place = decoded[:8]
+    if len(decoded) != 12 or zlib.crc32(place).to_bytes(4, "big") != decoded[8:]:
+        raise BadOption("the cursor is not one of this history", hint="use the next_cursor of the page before, as it is")
+    return int.from_bytes(place, "big", signed=True)
+
+
+def to_body(analysis: Analysis) -> bytes:
+    return msgspec.json.encode(analysis)
+
+
+def from_body(id: str, schema_version: int, body: bytes) -> Analysis:
+    """Raises StorageUnavailable for a body that this program cannot read."""
+    try:
+        return msgspec.json.decode(body, type=Analysis)
+    except msgspec.DecodeError as error:
+        raise StorageUnavailable(
+            f"the stored analysis {id} cannot be read: it has version {schema_version}, this program reads "
+            f"version {SCHEMA_VERSION}",
+            hint="upgrade Bifrost, or erase it with: bifrost history delete " + id,
+        ) from error

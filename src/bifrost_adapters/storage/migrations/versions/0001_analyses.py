@@ -1,0 +1,65 @@
+"""Analyses, and on SQLite their full-text index.
+
+The index has trigrams, so that parts of words are found too, as Korean needs it. It is kept by triggers, and it keeps
+no positions (`detail = none`): a third of the size, and no text can be put together from it again.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+SQLITE_SEARCH = (
+    """
+    CREATE VIRTUAL TABLE analyses_text USING fts5(
+        text, content = 'analyses', content_rowid = 'at', tokenize = 'trigram', detail = 'none', columnsize = 0
+    )
+    """,
+    """
+    CREATE TRIGGER analyses_text_insert AFTER INSERT ON analyses BEGIN
+        INSERT INTO analyses_text (rowid, text) VALUES (new.at, new.text);
+    END
+    """,
+    """
+    CREATE TRIGGER analyses_text_delete AFTER DELETE ON analyses BEGIN
+        INSERT INTO analyses_text (analyses_text, rowid, text) VALUES ('delete', old.at, old.text);
+    END
+    """,
+)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "analyses",
+        sa.Column("at", INT64, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("id", sa.Text(), nullable=False, unique=True),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("category", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("cached", sa.Boolean(), nullable=False),
+        sa.Column("degraded", sa.Boolean(), nullable=False),
+        sa.Column("confidence", sa.Float(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("schema_version", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+    )
+    for column in ("severity", "category", "provider", "source", "fingerprint", "cached"):
+        op.create_index(f"ix_analyses_{column}", "analyses", [column, "at"])
+    if op.get_bind().dialect.name == "sqlite":
+        for statement in SQLITE_SEARCH:
+            op.execute(statement)
+
+
+def downgrade() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE analyses_text")
+    op.drop_table("analyses")

@@ -1,0 +1,20 @@
+"""All that a front door sees of Bifrost."""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from bifrost_domain.analysis import Analyst
+from bifrost_domain.ports import Cache, LanguageModel, Storage
+
+
+class Application(Struct, frozen=True, kw_only=True):
+    """The use cases, and the ports for plain reads. What costs time to open is opened by its first use.
+
+    `open_storage` raises StorageUnavailable, `open_cache` CacheUnavailable, `open_model(name, model)` ConfigurationError.
+    """
+
+    analyst: Analyst
+    open_storage: Callable[[], Awaitable[Storage]]
+    open_cache: Callable[[], Awaitable[Cache]]
+    open_model: Callable[[str, str | None], Awaitable[LanguageModel]]

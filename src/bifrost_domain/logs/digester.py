@@ -1,0 +1,567 @@
+"""From the bytes of a log to its digest, in one pass and bounded memory.
+
+Every line is counted under its digit-folded text, a few C-level passes over a block at a time. The raw lines of the
+head and the tail are kept, and windows around lines with alarming words from the middle; all of them where the log
+is small. Only kept lines are cleaned, redacted, read and weighed, each once, when a digest is asked for.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from math import log
+
+from msgspec import Struct
+
+from bifrost_domain.logs import evidence, tokens
+from bifrost_domain.logs.blocks import Kind, group
+from bifrost_domain.logs.cleaning import Transcoder, clean_many
+from bifrost_domain.logs.digest import Coverage, Digest, Redactions, Source, SourceFile, Template
+from bifrost_domain.logs.evidence import GAP, shown
+from bifrost_domain.logs.fingerprint import fingerprint
+from bifrost_domain.logs.formats import detect, infer_level, strip_runner
+from bifrost_domain.logs.lines import Level, Line
+from bifrost_domain.logs.redaction import Redactor
+from bifrost_domain.logs.templates import TemplateMiner
+
+WIDE_CHARACTERS = 400_000
+"""The size of a digest without a budget: for a reader in the same process, who is paid by the line, not the token."""
+
+_BLOCK = 1 << 20
+_HEAD = 128 << 10
+_RING = 4 << 20
+_WINDOWS = 2 << 20
+_OVERLONG = 256 << 10
+_OVERLONG_END = 30 << 10
+_SAMPLE = 200
+_KEYS = 100_000
+_KEY_BYTES = 16 << 20
+_BEFORE, _AFTER, _WINDOW_LINES = 10, 20, 400
+_FOLD = bytes.maketrans(b"123456789", b"000000000")
+
+_ALARMS: tuple[tuple[float, tuple[bytes, ...]], ...] = (
+    (
+        4.0,
+        (b"fatal", b"panic", b"traceback", b"##[error]", b"exited with", b"exit code", b"out of memory", b"segmentation"),
+    ),
+    (3.0, (b"error", b"exception", b"fail", b"critical", b"caused by", b"abort", b"killed", b"core dumped")),
+    (2.0, (b"refused", b"denied", b"timed out", b"timeout", b"cannot", b"unable", b"not found", b"undefined", b"invalid")),
+    (1.0, (b"warn",)),
+)
+
+
+class Budget(Struct, frozen=True, kw_only=True):
+    """How large a digest may be, as text: tokens by Bifrost's estimate, or characters; the smaller wins."""
+
+    tokens: int | None = None
+    characters: int | None = None
+
+    @property
+    def room(self) -> int:
+        """In characters; one beyond ASCII has to count as `tokens.CHARACTERS_PER_TOKEN`."""
+        bounds = [] if self.tokens is None else [int(self.tokens * tokens.CHARACTERS_PER_TOKEN)]
+        if self.characters is not None:
+            bounds.append(self.characters)
+        return max(0, min(bounds, default=WIDE_CHARACTERS))
+
+
+class _Sort:
+    """What is known of the lines with one folded text."""
+
+    __slots__ = ("alarm", "count", "first", "last", "windows")
+
+    def __init__(self, count: int, first: int, last: int) -> None:
+        self.count, self.first, self.last = count, first, last
+        self.alarm: float | None = None
+        self.windows = 0
+
+
+class _Window(Struct, frozen=True):
+    """Consecutive raw lines from the middle, the first of them numbered `first`; `value` ranks it among the others."""
+
+    value: float
+    first: int
+    raw: bytes
+
+
+class _Kept(Struct, frozen=True, kw_only=True):
+    """The kept lines of one file, safe to show, in parallel sequences ordered by number."""
+
+    numbers: list[int]
+    texts: list[str]
+    messages: list[str]
+    levels: list[Level]
+    times: list[datetime | None]
+    sources: list[str | None]
+    blocks: list[int]
+    kinds: list[Kind]
+    keys: list[str]
+    counts: list[int]
+    weights: list[float]
+    truncated: int
+    redacted: Counter[str]
+    decisive: list[str]
+
+
+class Digester:
+    """Takes the bytes of one log in, in pieces of any size; gives digests of any size out.
+
+    `since` and `until` bound the time of the lines to show, both included; a line without a time has that of the line
+    before it. `minimum` keeps only blocks that have a line at least as loud. What is filtered out is still counted.
+    """
+
+    def __init__(
+        self,
+        source_name: str,
+        redactor: Redactor,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        minimum: Level | None = None,
+    ) -> None:
+        self.name = source_name
+        self._redactor = redactor
+        self._since, self._until, self._minimum = since, until, minimum
+        self._transcoder: Transcoder | None = Transcoder()
+        self._pending: list[bytes] = []
+        self._waiting = 0
+        self._overlong: tuple[bytes, int] | None = None
+        self._bytes = 0
+        self._lines = 0
+        self._cut = 0
+        self._sorts: dict[bytes, _Sort] = {}
+        self._key_bytes = 0
+        self._head: tuple[int, bytes] = (1, b"")
+        self._windows: list[_Window] = []
+        self._window_bytes = 0
+        self._ring: deque[tuple[int, bytes]] = deque()
+        self._ring_bytes = 0
+        self._kept: _Kept | None = None
+
+    @property
+    def file(self) -> SourceFile:
+        """What was read so far; the last line may still be open."""
+        self._flush()
+        return SourceFile(name=self.name, lines=self._lines, bytes=self._bytes)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes of the log. Raises ValueError once a digest was made."""
+        if self._transcoder is None:
+            raise ValueError("this log was already finished")
+        self._bytes += len(chunk)
+        for start in range(0, len(chunk), _BLOCK):
+            piece = chunk if len(chunk) <= _BLOCK else chunk[start : start + _BLOCK]
+            self._take(self._transcoder.feed(piece))
+
+    def _take(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._waiting += len(data)
+        if self._waiting < _BLOCK:
+            return
+        data = b"".join(self._pending)
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            self._absorb(self._closed(data[:cut]))
+            data = data[cut:]
+        if len(data) > _OVERLONG:
+            data = self._shortened(data)
+        self._pending, self._waiting = [data], len(data)
+
+    def _shortened(self, data: bytes) -> bytes:
+        """An overlong line's end; its start is put aside and its middle counted, whatever is still to come of it."""
+        start, missing = self._overlong or (data[:_OVERLONG_END], -_OVERLONG_END)
+        self._overlong = (start, missing + len(data) - _OVERLONG_END)
+        return data[-_OVERLONG_END:]
+
+    def _closed(self, data: bytes) -> bytes:
+        """`data` with the start of an overlong line put back in front of its end."""
+        if self._overlong is None:
+            return data
+        end = data.find(b"\n")
+        line = data if end < 0 else data[:end]
+        if len(line) > _OVERLONG_END:
+            line = self._shortened(line)
+        start, missing = self._overlong
+        self._overlong = None
+        self._cut += 1
+        return start + b" ...[%d bytes cut]... " % missing + line + (b"" if end < 0 else data[end:])
+
+    def _flush(self) -> None:
+        """Counts what was fed, the last line included though no line end follows."""
+        if self._transcoder is None:
+            return
+        data = b"".join([*self._pending, self._transcoder.finish()])
+        self._transcoder = None
+        self._pending, self._waiting = [], 0
+        if data or self._overlong is not None:
+            self._absorb(self._closed(data))
+
+    def _absorb(self, block: bytes) -> None:
+        """Counts whole lines and keeps them for now."""
+        keys = block.translate(_FOLD).split(b"\n")
+        if not keys[-1]:
+            keys.pop()
+        base = self._lines + 1
+        self._lines += len(keys)
+        self._count(keys, base)
+        if base == 1:
+            end = len(block) if len(block) <= _HEAD else block.rfind(b"\n", 0, _HEAD) + 1
+            self._head = (1, block[:end])
+            base += block.count(b"\n", 0, end)
+            block = block[end:]
+        if block:
+            self._ring.append((base, block))
+            self._ring_bytes += len(block)
+        while self._ring_bytes > _RING and len(self._ring) > 1:
+            first, raw = self._ring.popleft()
+            self._ring_bytes -= len(raw)
+            self._thin(first, raw)
+
+    def _count(self, keys: list[bytes], base: int) -> None:
+        counts = Counter(keys)
+        sorts = self._sorts
+        numbers = range(base, base + len(keys))
+        new = counts.keys() - sorts.keys()
+        if len(counts) == 1:
+            lasts = {keys[0]: numbers[-1]}
+            firsts = {keys[0]: base}
+        else:
+            lasts = dict(zip(keys, numbers, strict=True))
+            firsts = dict(zip(reversed(keys), reversed(numbers), strict=True)) if new else {}
+        for key, count in counts.items():
+            known = sorts.get(key)
+            if known is None:
+                sorts[key] = _Sort(count, firsts[key], lasts[key])
+            else:
+                known.count += count
+                known.last = lasts[key]
+        self._key_bytes += sum(map(len, new))
+        if len(sorts) > _KEYS or self._key_bytes > _KEY_BYTES:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drops the rarest and longest unseen half of the counts; a line that comes back counts as new."""
+        ranked = sorted(self._sorts.items(), key=lambda item: (item[1].count, item[1].last), reverse=True)
+        self._sorts.clear()
+        self._key_bytes = 0
+        for key, sort in ranked[: _KEYS // 2]:
+            if self._key_bytes + len(key) > _KEY_BYTES // 2:
+                break
+            self._sorts[key] = sort
+            self._key_bytes += len(key)
+
+    def _thin(self, first: int, raw: bytes) -> None:
+        """Keeps of a block from the middle what stands around alarming lines."""
+        self._windows += _windows(first, raw, self._sorts)
+        self._window_bytes = sum(len(window.raw) for window in self._windows)
+        if self._window_bytes > _WINDOWS:
+            self._windows = _best(self._windows, _WINDOWS // 2)
+
+    def merge(self, other: "Digester") -> None:
+        """Takes in `other`, which read the part of the same log that follows, from a line's start on."""
+        self._flush()
+        other._flush()
+        shift = self._lines
+        for key, sort in other._sorts.items():
+            known = self._sorts.get(key)
+            if known is None:
+                self._sorts[key] = _Sort(sort.count, sort.first + shift, sort.last + shift)
+                self._key_bytes += len(key)
+            else:
+                known.count += sort.count
+                known.last = sort.last + shift
+        if len(self._sorts) > _KEYS or self._key_bytes > _KEY_BYTES:
+            self._forget()
+        self._lines += other._lines
+        self._bytes += other._bytes
+        self._cut += other._cut
+        self._windows += [_Window(w.value, w.first + shift, w.raw) for w in other._windows]
+        parts = [other._head, *other._ring]
+        if not self._head[1]:
+            self._head, parts = parts[0], parts[1:]
+        for first, raw in parts:
+            if raw:
+                self._ring.append((first + shift, raw))
+                self._ring_bytes += len(raw)
+        while self._ring_bytes > _RING and len(self._ring) > 1:
+            first, raw = self._ring.popleft()
+            self._ring_bytes -= len(raw)
+            self._thin(first, raw)
+        self._kept = None
+
+    # --- digesting ----------------------------------------------------------------------------------------------
+
+    def finish(self, budget: Budget) -> Digest:
+        """The digest of this one log; may be asked for more than once, with other budgets."""
+        return combine([self], Source(name=self.name, kind="file"), budget)
+
+    def _segments(self) -> Iterator[tuple[int, bytes]]:
+        """The kept raw lines in order, each with the number of its first line."""
+        ring = list(self._ring)
+        windows = list(self._windows)
+        if windows:
+            # A log this long is read where it matters: the tail in full, the rest of the ring as windows.
+            for first, raw in ring[:-1]:
+                windows += _windows(first, raw, self._sorts)
+            windows = sorted(_best(windows, _WINDOWS), key=lambda window: window.first)
+            ring = ring[-1:]
+        yield self._head
+        for window in windows:
+            yield window.first, window.raw
+        yield from ring
+
+    def kept(self) -> "_Kept":
+        if self._kept is None:
+            self._flush()
+            self._kept = self._prepare()
+        return self._kept
+
+    def _prepare(self) -> _Kept:
+        numbers: list[int] = []
+        raws: list[bytes] = []
+        for first, segment in self._segments():
+            lines = segment.split(b"\n")
+            if not lines[-1]:
+                lines.pop()
+            numbers += range(first, first + len(lines))
+            raws += lines
+        counts = [sort.count if (sort := self._sorts.get(raw.translate(_FOLD))) else 1 for raw in raws]
+        cleaned = clean_many(raws)
+        del raws
+        redacted = self._redactor.lines(cleaned.texts)
+        kinds_found = Counter(kind for line in redacted if line.kinds for kind in line.kinds)
+        full = [line.text for line in redacted]
+        texts = [strip_runner(text) for text in full]
+        reader = detect(full[:_SAMPLE])
+        fields = []
+        before = 0
+        for number, text in zip(numbers, full, strict=True):
+            if number != before + 1:
+                reader.reset()
+            before = number
+            fields.append(reader.read(text))
+        messages = [field.message for field in fields]
+        own = [field.level or infer_level(field.message) for field in fields]
+        grouped = group(texts, [field.start for field in fields])
+        levels: list[Level] = []
+        times: list[datetime | None] = []
+        sources: list[str | None] = []
+        blocks: list[int] = []
+        kinds: list[Kind] = []
+        time: datetime | None = None
+        for index, block in enumerate(grouped):
+            level = own[block.start] or Level.INFO
+            source = fields[block.start].source
+            for place in range(block.start, block.end):
+                time = fields[place].time or time
+                times.append(time)
+                levels.append(own[place] or level)
+                sources.append(fields[place].source or source)
+                blocks.append(index)
+                kinds.append(block.kind)
+        reading = evidence.Reading(
+            numbers=numbers,
+            texts=texts,
+            levels=[level or Level.INFO for level in own],
+            keys=[message.translate(_FOLD_TEXT) for message in messages],
+            counts=counts,
+            blocks=grouped,
+        )
+        weights = evidence.weigh(reading)
+        self._filter(weights, levels, times, blocks)
+        return _Kept(
+            numbers=numbers,
+            texts=texts,
+            messages=messages,
+            levels=levels,
+            times=times,
+            sources=sources,
+            blocks=blocks,
+            kinds=kinds,
+            keys=list(reading.keys),
+            counts=counts,
+            weights=weights,
+            truncated=self._cut + len(cleaned.truncated),
+            redacted=kinds_found,
+            decisive=[m for m, level, w in zip(messages, reading.levels, weights, strict=True) if w and level >= Level.ERROR],
+        )
+
+    def _filter(
+        self, weights: list[float], levels: Sequence[Level], times: Sequence[datetime | None], blocks: Sequence[int]
+    ) -> None:
+        """Takes the weight from lines outside the asked time, and from blocks that are not loud enough."""
+        if self._since is not None or self._until is not None:
+            for place, time in enumerate(times):
+                if time is None or (self._since and time < self._since) or (self._until and time > self._until):
+                    weights[place] = 0.0
+        if self._minimum is not None:
+            loud = {block for block, level in zip(blocks, levels, strict=True) if level >= self._minimum}
+            for place, block in enumerate(blocks):
+                if block not in loud:
+                    weights[place] = 0.0
+
+
+_FOLD_TEXT = str.maketrans("123456789", "000000000")
+
+
+def _alarm(key: bytes) -> float:
+    lowered = key.lower()
+    for value, words in _ALARMS:
+        for word in words:
+            if word in lowered:
+                return value
+    return 0.0
+
+
+def _windows(first: int, raw: bytes, sorts: dict[bytes, _Sort]) -> list[_Window]:
+    """The parts of a block that stand around alarming lines; a sort of line that had two already gets no more."""
+    keys = raw.translate(_FOLD).split(b"\n")
+    spans: list[tuple[int, int, float]] = []
+    for place, key in enumerate(keys):
+        sort = sorts.get(key)
+        if sort is None:
+            value = _alarm(key)
+        else:
+            if sort.alarm is None:
+                sort.alarm = _alarm(key)
+            if not sort.alarm or sort.windows >= 2:
+                continue
+            sort.windows += 1
+            value = sort.alarm / (1.0 + log(sort.count))
+        if not value:
+            continue
+        start, end = max(0, place - _BEFORE), min(len(keys), place + _AFTER)
+        if spans and start <= spans[-1][1] and end - spans[-1][0] <= _WINDOW_LINES:
+            start, _, best = spans.pop()
+            value = max(value, best)
+        elif spans:
+            start = max(start, spans[-1][1])
+        spans.append((start, end, value))
+    if not spans:
+        return []
+    lines = raw.split(b"\n")
+    return [_Window(value, first + start, b"\n".join(lines[start:end])) for start, end, value in spans if start < end]
+
+
+def _best(windows: list[_Window], room: int) -> list[_Window]:
+    """The most valuable windows that fit, earlier ones first among equals."""
+    chosen: list[_Window] = []
+    for window in sorted(windows, key=lambda window: (-window.value, window.first)):
+        if len(window.raw) <= room:
+            room -= len(window.raw)
+            chosen.append(window)
+    return chosen
+
+
+def combine(digesters: Sequence[Digester], source: Source, budget: Budget) -> Digest:
+    """One digest over several logs, each keeping its own line numbers; `source.files` is filled in.
+
+    The budget goes to the weightiest lines wherever they stand.
+    """
+    files = tuple(digester.file for digester in digesters)
+    kept = [digester.kept() for digester in digesters]
+    several = len(kept) > 1
+    weights: list[float] = []
+    costs: list[int] = []
+    keys: list[str] = []
+    joined: list[bool] = []
+    homes: list[tuple[int, int]] = []
+    for index, part in enumerate(kept):
+        before = -1
+        for place, number in enumerate(part.numbers):
+            text = part.texts[place]
+            cost = len(str(number)) + 3 + min(len(text), evidence.SHOWN_CHARACTERS + 32)
+            if not text.isascii():
+                cost += round(1.6 * sum(character > "\x7f" for character in shown(text)))
+            costs.append(cost)
+            joined.append(number == before + 1)
+            homes.append((index, place))
+            before = number
+        weights += part.weights
+        keys += part.keys
+    room = budget.room - (sum(len(file.name) + 4 for file in files) if several else 0)
+    taken = evidence.select(keys, weights, costs, joined, room, len(GAP) + 1)
+    return _assemble(kept, files, source, sorted(homes[place] for place in taken))
+
+
+def _assemble(
+    kept: Sequence[_Kept], files: tuple[SourceFile, ...], source: Source, chosen: Sequence[tuple[int, int]]
+) -> Digest:
+    lines: list[Line] = []
+    shown_of: Counter[tuple[int, str]] = Counter((index, kept[index].keys[place]) for index, place in chosen)
+    base: list[int] = []
+    total = 0
+    for part in kept:
+        base.append(total)
+        total += part.blocks[-1] + 1 if part.blocks else 0
+    for index, place in chosen:
+        part = kept[index]
+        alike = shown_of.pop((index, part.keys[place]), None)
+        lines.append(
+            Line(
+                file=files[index].name,
+                number=part.numbers[place],
+                text=part.texts[place],
+                level=part.levels[place],
+                time=part.times[place],
+                source=part.sources[place],
+                message=part.messages[place],
+                count=1 if alike is None else max(1, part.counts[place] - alike + 1),
+                block=base[index] + part.blocks[place],
+                kind=part.kinds[place],
+            )
+        )
+    redacted: Counter[str] = sum((part.redacted for part in kept), Counter())
+    times = [time for part in kept for time in part.times if time is not None]
+    miner = TemplateMiner()
+    for part in kept:
+        seen: set[str] = set()
+        for place, key in enumerate(part.keys):
+            if key not in seen:
+                seen.add(key)
+                if part.messages[place]:
+                    number = part.numbers[place]
+                    miner.add(part.messages[place], part.counts[place], number, number, part.levels[place])
+    templates: Sequence[Template] = miner.templates()
+    text = "\n".join(f"{line.number}: {shown(line.text)}" for line in lines)
+    return Digest(
+        source=Source(name=source.name, kind=source.kind, files=files),
+        lines=tuple(lines),
+        coverage=Coverage(
+            lines_read=sum(file.lines for file in files),
+            bytes_read=sum(file.bytes for file in files),
+            templates=len(templates),
+            templates_shown=len({miner.assign(line.message) for line in lines if line.message}),
+            lines_shown=len(lines),
+            tokens_estimated=tokens.estimate(text),
+            lines_truncated=sum(part.truncated for part in kept),
+            time_start=min(times, default=None),
+            time_end=max(times, default=None),
+        ),
+        redactions=Redactions(total=redacted.total(), by_kind=dict(redacted)),
+        fingerprint=fingerprint(message for part in kept for message in part.decisive),
+        templates=tuple(templates),
+    )
+
+
+def render(digest: Digest, max_chars: int | None = None) -> str:
+    """The digest as text: `NUMBER: line` each, a heading where the file changes, `...` at a gap.
+
+    All of it stays within `max_chars`; lines that no longer fit are left out from the end.
+    """
+    several = len({line.file for line in digest.lines}) > 1
+    rows: list[str] = []
+    used = 0
+    file, number = "", 0
+    for line in digest.lines:
+        lead = f"== {line.file}\n" if several and line.file != file else ""
+        if not lead and number and line.number > number + 1:
+            lead = GAP + "\n"
+        row = f"{lead}{line.number}: {shown(line.text)}\n"
+        if max_chars is not None and used + len(row) > max_chars:
+            break
+        used += len(row)
+        rows.append(row)
+        file, number = line.file, line.number
+    return "".join(rows)

@@ -1,0 +1,90 @@
+"""`bifrost digest`: the evidence alone, to read or to pipe into another tool."""
+
+import asyncio
+from gettext import gettext as _
+from typing import Any
+
+import click
+
+from bifrost_domain.logs.digest import Digest
+from bifrost_domain.logs.digester import Budget, render
+from bifrost_entrypoints.cli.options import (
+    PATHS,
+    Common,
+    common,
+    explained,
+    filters,
+    minimum,
+    moment,
+    open_inputs,
+    request,
+)
+from bifrost_entrypoints.cli.output import json_text, plain, write
+from bifrost_entrypoints.container import open_application
+from bifrost_entrypoints.outcomes import ExitCode
+from bifrost_entrypoints.settings import Settings
+
+HELP = explained(
+    _(
+        """Reduce logs of any size to the lines that matter, with their numbers, cleaned and with secrets masked.
+
+--budget is in tokens by Bifrost's own estimate (logs run near 2.6 characters a token), --max-chars bounds all of what
+is printed; the smaller of both wins."""
+    ),
+    """\
+  bifrost digest app.log
+  bifrost digest build.log --budget 2000 | llm 'what broke?'
+  kubectl logs deploy/checkout | bifrost digest --format json --templates""",
+)
+
+
+@click.command(help=HELP)
+@PATHS
+@click.option("--budget", type=click.IntRange(1), metavar="TOKENS", help=_("The most tokens to print (default: 4000)."))
+@click.option("--max-chars", type=click.IntRange(1), metavar="N", help=_("The most characters to print."))
+@click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", help=_("Form of the result."))
+@click.option("--templates", is_flag=True, help=_("With json: list the templates of the log as well."))
+@filters
+@common
+def digest(common: Common, **given: Any) -> int:
+    return asyncio.run(_digest(common, common.load().settings, **given))
+
+
+async def _digest(
+    common: Common,
+    settings: Settings,
+    *,
+    paths: tuple[str, ...],
+    budget: int | None,
+    max_chars: int | None,
+    kind: str,
+    templates: bool,
+    severity: str | None,
+    since: str | None,
+    until: str | None,
+) -> int:
+    talk = common.talk()
+    bound = Budget(tokens=budget or settings.digest.budget, characters=max_chars)
+    async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
+        wish = request(inputs, minimum=minimum(severity), since=moment(since), until=moment(until))
+        found, failed = await bifrost.analyst.digest(wish, bound)
+    for name, reason in inputs.skipped:
+        talk.notice(_("skipped {name}: {reason}").format(name=name, reason=reason))
+    write(render(found, max_chars) if kind == "text" else json_text(_data(found, templates)))
+    for name, reason in (*inputs.failed, *failed):
+        click.echo(_("Error: {message}").format(message=f"{name}: {reason}"), err=True)
+    return ExitCode.SOME_INPUTS_FAILED if inputs.failed or failed else ExitCode.DONE
+
+
+def _data(digest: Digest, templates: bool) -> Any:
+    data = {
+        "source": digest.source,
+        "coverage": digest.coverage,
+        "redactions": digest.redactions,
+        "fingerprint": digest.fingerprint,
+        "lines": [
+            {"file": line.file, "line": line.number, "text": line.text, "severity": line.level, "count": line.count}
+            for line in digest.lines
+        ],
+    }
+    return plain(data | {"templates": digest.templates} if templates else data)

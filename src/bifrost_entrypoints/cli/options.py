@@ -1,0 +1,168 @@
+"""Options that several commands share, and what they mean together: settings, inputs, filters."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from gettext import gettext as _
+from typing import Any, TypeVar
+
+import click
+from msgspec import Struct
+
+from bifrost_domain.analysis import Request
+from bifrost_domain.errors import InvalidInput, NoReadableInput
+from bifrost_domain.logs.lines import Level
+from bifrost_domain.ports import LogSource
+from bifrost_entrypoints.cli.output import Talk
+from bifrost_entrypoints.settings import Loaded, load
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Common(Struct, frozen=True, kw_only=True):
+    """What every command takes: `config` is a path; `colour` is auto, always or never."""
+
+    config: str | None
+    quiet: bool
+    colour: str
+
+    def load(self, **flags: Any) -> Loaded:
+        """The settings, with the flags that were typed (those that are not None) on top."""
+        return load(self.config, {name.replace("__", "."): value for name, value in flags.items() if value is not None})
+
+    def talk(self) -> Talk:
+        return Talk(self.quiet, self.colour)
+
+
+def explained(prose: str, examples: str, exit_codes: str = "") -> str:
+    """The help of a command: what it does, then examples as they are typed."""
+    parts = [prose, "\b\n" + _("Examples:") + f"\n{examples}"]
+    if exit_codes:
+        parts.append("\b\n" + _("Exit codes:") + f"\n{exit_codes}")
+    return "\n\n".join(parts)
+
+
+def common(command: Command) -> Command:
+    """Adds --config, --quiet and --color, and hands them over as one `common`."""
+
+    @click.option("--config", metavar="FILE", help=_("Settings file (default: BIFROST_CONFIG, else the user's)."))
+    @click.option("-q", "--quiet", is_flag=True, help=_("Say nothing on stderr but errors."))
+    @click.option(
+        "--color",
+        "colour",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help=_("Colours (auto: on a terminal, unless NO_COLOR is set)."),
+    )
+    def wrapped(config: str | None, quiet: bool, colour: str, **others: Any) -> Any:
+        return command(common=Common(config=config, quiet=quiet, colour=colour), **others)
+
+    wrapped.__name__ = command.__name__
+    wrapped.__doc__ = command.__doc__
+    wrapped.__click_params__ = wrapped.__click_params__ + getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    return wrapped  # type: ignore[return-value]
+
+
+def filters(command: Command) -> Command:
+    """Adds --severity, --since and --until."""
+    for option in (
+        click.option(
+            "--until",
+            metavar="TIME",
+            help=_("Only lines up to TIME: 2026-11-20T10:00Z, '2026-11-20 10:00', 10:00, 15m ago."),
+        ),
+        click.option("--since", metavar="TIME", help=_("Only lines from TIME on; 15m, 2h and 3d count back from now.")),
+        click.option(
+            "--severity",
+            type=click.Choice([str(level) for level in Level], case_sensitive=False),
+            help=_("Only lines at least this severe."),
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+PATHS = click.argument("paths", nargs=-1, metavar="[PATH...|-]")
+
+
+def minimum(severity: str | None) -> Level | None:
+    return None if severity is None else Level(severity)
+
+
+def moment(text: str | None) -> datetime | None:
+    """A point in time as people type it. Raises BadOption."""
+    if text is None:
+        return None
+    from bifrost_domain.logs.formats import parse_moment
+
+    return parse_moment(text, datetime.now(UTC))
+
+
+class Inputs(Struct, frozen=True, kw_only=True):
+    """What was found to read. `skipped` are the files of a folder that are no logs, with the reason."""
+
+    name: str
+    kind: str
+    logs: tuple[LogSource, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+@asynccontextmanager
+async def open_inputs(paths: tuple[str, ...]) -> AsyncIterator[Inputs]:
+    """The logs behind `paths`, or standard input where there are none and something is piped in.
+
+    A path given means that standard input is not touched. Raises NoReadableInput where nothing of it can be read;
+    click.UsageError where there is neither a path nor a pipe.
+    """
+    if not paths and sys.stdin.isatty():
+        raise click.UsageError(_("Nothing to read: name a file or a folder, or pipe a log in."))
+    async with AsyncExitStack() as stack:
+        logs: list[LogSource] = []
+        skipped: list[tuple[str, str]] = []
+        failed: list[tuple[str, str]] = []
+        problem: InvalidInput | None = None
+        for path in paths or ("-",):
+            try:
+                found = await stack.enter_async_context(_open(path))
+            except InvalidInput as error:
+                problem = error
+                failed.append((path, error.message))
+                continue
+            logs += found.sources
+            skipped += found.skipped
+        if not logs:
+            raise problem or NoReadableInput(
+                f"there is no log in {', '.join(paths)}", hint="name a file, or a folder with logs in it"
+            )
+        yield Inputs(
+            name=" ".join(paths) or "-",
+            kind=_kind(paths),
+            logs=tuple(logs),
+            skipped=tuple(skipped),
+            failed=tuple(failed),
+        )
+
+
+def _open(path: str) -> Any:
+    from bifrost_adapters.slots import open_slot
+
+    return open_slot("sources", "stdin", {}) if path == "-" else open_slot("sources", "file", {"target": path})
+
+
+def _kind(paths: tuple[str, ...]) -> str:
+    if not paths or paths == ("-",):
+        return "stdin"
+    return "directory" if len(paths) == 1 and os.path.isdir(paths[0]) else "file"
+
+
+def request(inputs: Inputs, **wishes: Any) -> Request:
+    return Request(name=inputs.name, kind=inputs.kind, logs=inputs.logs, **wishes)
+
+
+def positive(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise click.BadParameter(_("must be greater than 0"), context, parameter)
+    return value

@@ -1,0 +1,234 @@
+"""The composition root: the only place that knows settings, adapters and core together."""
+
+import os
+import secrets
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from inspect import isawaitable
+from pathlib import Path
+from random import random
+from typing import Any
+
+from dependency_injector import containers, providers
+
+from bifrost_adapters.slots import open_slot
+from bifrost_domain.analysis import Analyst
+from bifrost_domain.application import Application
+from bifrost_domain.caching import CachePolicy
+from bifrost_domain.errors import ConfigurationError
+from bifrost_domain.ports import Cache, LanguageModel, Storage
+from bifrost_entrypoints.settings import Settings, cache_ttl, data_home
+
+LEAST_KEY = 32
+"""Characters of a configured installation key, at the least."""
+
+
+class Models:
+    """The configured model entries, each opened by its first use and kept until the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: dict[tuple[str, str | None], LanguageModel] = {}
+        self._stack = AsyncExitStack()
+
+    async def open(self, name: str, model: str | None) -> LanguageModel:
+        """Raises ConfigurationError for an unknown entry, kind or option."""
+        if (name, model) not in self._open:
+            kind, options = self._settings.entry(name)
+            if model is not None:
+                options["model"] = model
+            opening = open_slot("models", kind, options, name=name)
+            self._open[name, model] = await self._stack.enter_async_context(opening)
+        return self._open[name, model]
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def open_models(settings: Settings) -> AsyncIterator[Models]:
+    models = Models(settings)
+    try:
+        yield models
+    finally:
+        await models.close()
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
+    kind, options = storage_choice(settings)
+    async with open_slot("storage", kind, options) as storage:
+        yield storage
+
+
+@asynccontextmanager
+async def open_cache(settings: Settings) -> AsyncIterator[Cache]:
+    kind, options = cache_choice(settings)
+    async with open_slot("cache", kind, options) as cache:
+        yield cache
+
+
+def storage_choice(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Kind and options of `database.url`. Raises ConfigurationError for a URL that cannot be meant."""
+    url = settings.database.url
+    if not url:
+        return "sqlite", {"path": str(data_home() / "bifrost.db")}
+    kind, path = _scheme(url, "database.url")
+    if kind == "sqlite" and not path:
+        raise ConfigurationError(f"database.url {url!r} names no file", hint="write sqlite:///PATH")
+    return kind, {"path": path} if kind == "sqlite" else {}
+
+
+def cache_choice(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Kind and options of `cache.url`; `sqlite:` alone shares the database's file where that is SQLite."""
+    kind, path = _scheme(settings.cache.url, "cache.url")
+    if kind == "off":
+        return kind, {}
+    options: dict[str, Any] = {"max_entries": settings.cache.max_entries}
+    if kind == "sqlite":
+        storage, where = storage_choice(settings)
+        if not path and storage != "sqlite":
+            return "memory", options
+        options["path"] = path or where["path"]
+    return kind, options
+
+
+def _scheme(url: str, setting: str) -> tuple[str, str]:
+    """`sqlite:///PATH` -> (sqlite, PATH). An absolute path has four slashes or, as people type it, three."""
+    kind, colon, rest = url.partition(":")
+    if not colon or not kind:
+        raise ConfigurationError(f"{setting} {url!r} is not a URL", hint="write sqlite:///PATH, memory: or off:")
+    path = rest.removeprefix("//")
+    if path.startswith("//"):
+        path = path[1:]
+    return kind, str(Path(path).expanduser()) if path else ""
+
+
+def installation_key(settings: Settings) -> bytes:
+    """The key behind placeholders and cache keys: configured, else made once and kept in the data directory (0600).
+
+    Where the directory cannot be written the key lasts as long as the process: placeholders still hide everything, they
+    only cannot be compared between runs. Raises ConfigurationError for a configured key that is too short.
+    """
+    if settings.redaction.key is not None:
+        key = settings.redaction.key.value
+        if len(key) < LEAST_KEY:
+            raise ConfigurationError(
+                f"redaction.key has {len(key)} characters, {LEAST_KEY} are needed",
+                hint="make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+            )
+        return key.encode()
+    path = data_home() / "key"
+    try:
+        return path.read_bytes() or _make_key(path)
+    except FileNotFoundError:
+        return _make_key(path)
+    except OSError:
+        return secrets.token_bytes(32)
+
+
+def _make_key(path: Path) -> bytes:
+    """A new key at `path`, or the one that another process put there first."""
+    key = secrets.token_hex(32).encode()
+    new = path.with_name(f"key.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            return path.read_bytes() or key
+        finally:
+            new.unlink()
+    except OSError:
+        return key
+    return key
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def uuid7() -> str:
+    """A UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then random bits."""
+    value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(secrets.token_bytes(10), "big")
+    value = value & ~(0xF000 << 64) | 0x7000 << 64
+    value = value & ~(0xC000 << 48) | 0x8000 << 48
+    return str(uuid.UUID(int=value))
+
+
+def opener(provider: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
+    """A function that opens `provider` on its first call. Only here is it known that a provider may give a Future."""
+
+    async def open() -> Any:
+        value = provider()
+        return await value if isawaitable(value) else value
+
+    return open
+
+
+def model_opener(provider: Callable[[], Any]) -> Callable[[str, str | None], Awaitable[LanguageModel]]:
+    open_all: Callable[[], Awaitable[Models]] = opener(provider)
+
+    async def open(name: str, model: str | None) -> LanguageModel:
+        return await (await open_all()).open(name, model)
+
+    return open
+
+
+class Container(containers.DeclarativeContainer):
+    """What Bifrost is made of. Tests override `models`, `storage` and `cache` on an instance before its first use."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    models = providers.Resource(open_models, settings)
+    storage = providers.Resource(open_storage, settings)
+    cache = providers.Resource(open_cache, settings)
+    key = providers.Singleton(installation_key, settings)
+    clock = providers.Object(utc_now)
+    monotonic = providers.Object(time.monotonic)
+    new_id = providers.Object(uuid7)
+    chance = providers.Object(random)
+
+    open_model = providers.Callable(model_opener, models.provider)
+    open_storage = providers.Callable(opener, storage.provider)
+    open_cache = providers.Callable(opener, cache.provider)
+    cache_policy = providers.Factory(CachePolicy, ttl=providers.Callable(cache_ttl, settings))
+    analyst = providers.Singleton(
+        Analyst,
+        open_model=open_model,
+        open_storage=open_storage,
+        open_cache=open_cache,
+        provider=settings.provided.provider,
+        order=settings.provided.order,
+        secret=key,
+        redact_pii=settings.provided.redaction.pii,
+        budget=settings.provided.digest.budget,
+        limits=settings.provided.limits,
+        cache_policy=cache_policy,
+        clock=clock,
+        monotonic=monotonic,
+        new_id=new_id,
+        chance=chance,
+    )
+    application = providers.Singleton(
+        Application, analyst=analyst, open_model=open_model, open_storage=open_storage, open_cache=open_cache
+    )
+
+
+@asynccontextmanager
+async def open_application(settings: Settings, **adapters: object) -> AsyncIterator[Application]:
+    """Bifrost, wired; what was opened is closed at the end. `adapters` replace providers by name, for tests."""
+    container = Container(settings=settings)
+    for name, adapter in adapters.items():
+        container.providers[name].override(providers.Object(adapter))
+    try:
+        yield container.application()
+    finally:
+        closing = container.shutdown_resources()
+        if isawaitable(closing):
+            await closing
