@@ -5,6 +5,9 @@ With --check nothing is written, and the exit code is 1 where a page is stale.
 """
 
 import inspect
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -88,13 +91,39 @@ def errors_page() -> str:
     return "\n\n".join(rows) + "\n"
 
 
-PAGES = {"cli.md": cli_page, "settings.md": settings_page, "report.md": report_page, "errors.md": errors_page}
+def demo_capture() -> str:
+    """What `bifrost demo` prints, without what differs from run to run."""
+    done = subprocess.run(
+        [Path(sys.executable).parent / "bifrost", "demo", "--quiet", "--color", "never"],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"},
+        check=True,
+    )
+    text = re.sub(r" · \d+\.\d s · \S+$", "", done.stdout.rstrip(), flags=re.M)
+    return f"```text\n$ bifrost demo\n{text}\n```"
+
+
+def readme() -> str:
+    """The README with a present capture between its two marks."""
+    before, rest = (ROOT / "README.md").read_text().split("<!-- demo -->\n", 1)
+    _, after = rest.split("<!-- /demo -->", 1)
+    return f"{before}<!-- demo -->\n{demo_capture()}\n<!-- /demo -->{after}"
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "settings.md": settings_page,
+    "report.md": report_page,
+    "errors.md": errors_page,
+    "../../README.md": readme,
+}
 
 
 def main() -> int:
     stale = []
     for name, page in PAGES.items():
-        path, text = REFERENCE / name, page()
+        path, text = (REFERENCE / name).resolve(), page()
         if not path.exists() or path.read_text() != text:
             stale.append(name)
             if "--check" not in sys.argv:

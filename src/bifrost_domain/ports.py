@@ -161,3 +161,10 @@ class LogSource(Protocol):
     def chunks(self) -> AsyncGenerator[bytes, None]:
         """The decompressed bytes in order, in pieces that need not end at a line. Raises NoReadableInput."""
         ...
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """What a source adapter opens: the logs in reading order, and what was left out with the reason."""
+
+    sources: tuple[LogSource, ...]
+    skipped: tuple[tuple[str, str], ...] = ()

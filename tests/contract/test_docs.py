@@ -1,0 +1,134 @@
+"""The documentation cannot lie: every command shown is run, every link is followed, generated pages are fresh."""
+
+import gzip
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bifrost_entrypoints.settings import default_path
+from tests.contract.test_cli import HEALTHY, INCIDENT
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
+
+# What a page may call beside bifrost, as a stand-in that behaves the same for the page's purpose.
+STAND_INS = {
+    "kubectl": "cat app.log",
+    "git": "mkdir -p bifrost",
+    "make": "true",
+    "llm": "cat > /dev/null",
+    "jq": "cat > /dev/null",
+}
+
+
+def commands(page: Path) -> Iterator[str]:
+    for language, body in BLOCK.findall(page.read_text()):
+        if language == "sh":
+            yield body
+
+
+SHOWN = [(page, body) for page in PAGES for body in commands(page)]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A folder with the logs that the pages speak of, and a PATH with the real bifrost and the stand-ins."""
+    place, tools, home = tmp_path / "place", tmp_path / "tools", tmp_path / "home"
+    for folder in (place / "logs", tools, home):
+        folder.mkdir(parents=True)
+    (place / "app.log").write_text(INCIDENT)
+    (place / "build.log").write_text(INCIDENT)
+    (place / "logs" / "worker.log").write_text(HEALTHY)
+    (place / "app.log.gz").write_bytes(gzip.compress(HEALTHY.encode()))
+    for name, body in STAND_INS.items():
+        tool = tools / name
+        tool.write_text(f"#!/bin/sh\n{body}\n")
+        tool.chmod(0o755)
+    (tools / "bifrost").symlink_to(Path(sys.executable).parent / "bifrost")
+    environment = {
+        "HOME": str(home),
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "OLLAMA_HOST": "127.0.0.1:1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "LANG": "C.UTF-8",
+    }
+    return place, environment
+
+
+@pytest.mark.parametrize(("page", "body"), SHOWN, ids=[f"{page.name}-{at}" for at, (page, _) in enumerate(SHOWN)])
+def test_every_command_shown_works(page: Path, body: str, sandbox: tuple[Path, dict[str, str]]) -> None:
+    place, environment = sandbox
+    subprocess.run(
+        ["bifrost", "analyze", "app.log", "-q"], cwd=place, env=environment, capture_output=True, timeout=60, check=True
+    )
+    for line in body.replace("<this repository>", "repository").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", line],
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+            check=False,
+        )
+        expected = 1 if "--fail-on" in line else 0
+        assert done.returncode == expected, f"{page.name}: {line}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_settings_example_is_valid(page: Path, sandbox: tuple[Path, dict[str, str]]) -> None:
+    place, environment = sandbox
+    for language, body in BLOCK.findall(page.read_text()):
+        if language == "yaml":
+            path = default_path(environment)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(body)
+            done = subprocess.run(
+                ["bifrost", "config", "validate"],
+                cwd=place,
+                env=environment | {"PYTHONPATH": str(ROOT / "docs" / "how-to")},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", re.sub(BLOCK, "", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(BLOCK, "", page.read_text())
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        assert not target.startswith("http"), f"{target}: nothing outside is promised"
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors(found), f"{page.name}: {target}"
+
+
+def test_generated_pages_are_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "generate_docs.py", "--check"],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
