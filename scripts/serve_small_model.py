@@ -63,7 +63,8 @@ class Runner:
             asked["response_format"] = {"type": "json_schema", "json_schema": {"schema": request["format"]}}
         elif request.get("format") == "json":
             asked["response_format"] = {"type": "json_object"}
-        reason, used, refused = "stop", {}, ""
+        reason, refused = "stop", ""
+        used: dict[str, int] = {}
 
         def take(chunk: str) -> bool:
             nonlocal reason, used, refused
@@ -122,8 +123,13 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, request: Mapping[str, Any], shape: Callable[[str], dict[str, Any]]) -> None:
         if not request.get("stream", True):
             pieces: list[str] = []
+
+            def keep(text: str) -> bool:
+                pieces.append(text)
+                return True
+
             try:
-                end = self._end(self.runner.chat(request, lambda text: not pieces.append(text)))
+                end = self._end(self.runner.chat(request, keep))
             except Refused:
                 return self._whole(400, {"error": "the runner refused the request"})
             return self._whole(200, end | shape("".join(pieces)))

@@ -1,6 +1,5 @@
 """Whole values for tests, of which a test names only what it is about: `an_analysis(source="app.log")`."""
 
-
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -156,5 +155,3 @@ def a_digest(*texts: str, **changes: Any) -> Digest:
         fingerprint="3f9a1c0d5e7b2468",
     )
     return msgspec.structs.replace(digest, **changes)
-
-

@@ -5,6 +5,7 @@ Every connection gets the same pragmas here, and every `sqlite3.Error` becomes o
 
 import os
 import sqlite3
+import threading
 import time
 from enum import Enum
 from pathlib import Path
@@ -62,8 +63,7 @@ def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     """
     if str(path) == ":memory:":
         raise ConfigurationError("a database in memory is no file of SQLite's", hint="write memory: instead")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _make(path)
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         _write_ahead(connection, busy_seconds)
@@ -72,6 +72,23 @@ def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make the file where it is missing, empty and private.
+
+    Closing any descriptor of a file drops all locks that the process has on it (https://sqlite.org/howtocorrupt.html,
+    section 2.2), so an existing file is not touched, and two threads do not make one at once.
+    """
+    with _making:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return
+
+
+_making = threading.Lock()
 
 
 def _write_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:

@@ -57,7 +57,8 @@ def open_slot(
 
 def _adapter(slot: str, kind: str) -> ModuleType:
     known = names(slot)
-    if kind not in known and "." not in kind:
+    dotted = "." in kind and all(part.isidentifier() for part in kind.split("."))
+    if kind not in known and not dotted:
         close = difflib.get_close_matches(kind, known, n=1)
         meant = f"did you mean {close[0]!r}? " if close else ""
         raise ConfigurationError(
@@ -67,7 +68,7 @@ def _adapter(slot: str, kind: str) -> ModuleType:
     path = f"{__package__}.{slot}.{kind}" if kind in known else kind
     try:
         adapter = importlib.import_module(path)
-    except (ImportError, ValueError) as error:
+    except ImportError as error:
         raise ConfigurationError(
             f"the kind {kind!r} in {slot} cannot be imported: {error}",
             hint="install the package it needs into the environment that runs Bifrost",

@@ -343,16 +343,20 @@ class Analyst:
         """The digest and the prompt that fit the model's context, the answer included. Raises ModelUnavailable."""
         output = min(prompts.MAX_OUTPUT_TOKENS, description.max_output_tokens, description.context_tokens // 3)
         room = description.context_tokens - prompts.overhead(self._version, output)
-        if room < LEAST_BUDGET:
-            raise ModelUnavailable(
-                f"its context of {description.context_tokens} tokens is too small for the prompt",
-                hint="choose a model with at least 2048 tokens of context",
-            )
         budget = min(request.budget or self._budget, room)
-        digest = await reading.digest(Budget(tokens=budget))
-        text = "\n".join(line.text for line in digest.lines)
-        nonce = hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
-        return digest, prompts.render(self._version, digest, request.language, nonce, output)
+        while budget >= LEAST_BUDGET:
+            digest = await reading.digest(Budget(tokens=budget))
+            text = "\n".join(line.text for line in digest.lines)
+            nonce = hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+            prompt = prompts.render(self._version, digest, request.language, nonce, output)
+            excess = prompt.context_tokens - description.context_tokens
+            if excess <= 0:
+                return digest, prompt
+            budget -= excess
+        raise ModelUnavailable(
+            f"its context of {description.context_tokens} tokens is too small for the prompt",
+            hint="choose a model with at least 2048 tokens of context",
+        )
 
     def _key(self, request: Request, identity: ModelIdentity, digest: Digest) -> CacheKey:
         files = {name: place for place, name in enumerate(dict.fromkeys(line.file for line in digest.lines))}

@@ -100,8 +100,7 @@ def searchable(analysis: Analysis) -> str:
     """What a text search looks at, folded: summary, cause, evidence, actions, files, tests and source, one a line."""
     report = analysis.report
     parts = [report.summary, report.root_cause, *report.files, *report.tests, analysis.source.name]
-    for file in analysis.source.files:
-        parts.append(file.name)
+    parts += (file.name for file in analysis.source.files)
     for evidence in report.evidence:
         parts += (evidence.quote, evidence.reason, evidence.file)
     for action in report.actions:

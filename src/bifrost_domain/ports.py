@@ -159,7 +159,11 @@ class LogSource(Protocol):
     def name(self) -> str: ...
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The decompressed bytes in order, in pieces that need not end at a line. Raises NoReadableInput."""
+        """The decompressed bytes in order, in pieces that need not end at a line.
+
+        Raises NoReadableInput, also where the input breaks off or is damaged, and LogTooLarge at a configured limit;
+        what could be read until then was delivered.
+        """
         ...
 
 

@@ -9,13 +9,11 @@ from msgspec import Struct
 from bifrost_domain.errors import BadPrompt
 from bifrost_domain.logs import tokens
 from bifrost_domain.logs.digest import Digest
+from bifrost_domain.logs.evidence import GAP, shown
 from bifrost_domain.logs.lines import Line
 from bifrost_domain.report import Category, Language, Severity
 
 MAX_OUTPUT_TOKENS = 1500
-SHOWN_CHARACTERS = 300
-"""A longer line is cut in its middle when it is shown to a model."""
-
 
 class PromptVersion(Struct, frozen=True, kw_only=True):
     """One published wording. `system` and `user` may hold the variables of `VARIABLES` as `{{name}}`, and no logic."""
@@ -136,14 +134,6 @@ def neutral(text: str) -> str:
     return str(_CHAT_MARKS.sub("[chat mark]", text))
 
 
-def shown(text: str, limit: int = SHOWN_CHARACTERS) -> str:
-    """`text`, cut in its middle with a mark where it is longer than `limit` characters."""
-    if len(text) <= limit:
-        return text
-    mark = f" ...[{len(text) - limit} characters]... "
-    return text[: limit // 2] + mark + text[len(text) - limit + limit // 2 :]
-
-
 def excerpt(lines: tuple[Line, ...]) -> str:
     """The lines as a model reads them: `NUMBER: text`, a heading where the file changes, `...` at a gap."""
     several = len({line.file for line in lines}) > 1
@@ -153,7 +143,7 @@ def excerpt(lines: tuple[Line, ...]) -> str:
         if several and line.file != file:
             rows.append(f"== {neutral(line.file)}")
         elif number and line.number > number + 1:
-            rows.append("...")
+            rows.append(GAP)
         repeated = f"  [x{line.count}]" if line.count > 1 else ""
         rows.append(f"{line.number}: {neutral(shown(line.text))}{repeated}")
         file, number = line.file, line.number

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from inspect import isawaitable
+from operator import attrgetter
 from pathlib import Path
 from random import random
 from typing import Any
@@ -203,7 +204,8 @@ class Container(containers.DeclarativeContainer):
         open_model=open_model,
         open_storage=open_storage,
         open_cache=open_cache,
-        provider=settings.provided.provider,
+        # `.provider` of any provider is the provider itself, so this one setting is read by a function.
+        provider=providers.Callable(attrgetter("provider"), settings),
         order=settings.provided.order,
         secret=key,
         redact_pii=settings.provided.redaction.pii,

@@ -17,10 +17,19 @@ from bifrost_domain.report import Language
 MASK = "********"
 
 
-class Secret(Struct, frozen=True):
-    """A value that is never shown: its text form is a mask."""
+class Secret:
+    """A value that is never shown: its text form is a mask. `value` is the text itself."""
 
-    value: str
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash(self.value)
 
     def __repr__(self) -> str:
         return MASK
@@ -275,7 +284,7 @@ def _refuse_unknown(values: Mapping[str, Any], kind: type[Struct], prefix: str, 
             origin = next((text for name, text in origins.items() if (name + ".").startswith(dotted + ".")), "")
             raise ConfigurationError(f"there is no setting {dotted!r} (from {origin or 'a flag'})", hint=guess)
         inner = hints[key]
-        if isinstance(inner, type) and issubclass(inner, Struct) and inner is not Secret and isinstance(value, dict):
+        if isinstance(inner, type) and issubclass(inner, Struct) and isinstance(value, dict):
             _refuse_unknown(value, inner, f"{dotted}.", origins)
 
 

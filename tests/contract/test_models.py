@@ -40,8 +40,11 @@ every_provider = pytest.mark.parametrize(
     [choice for choice in CHOICES.values() if choice.server],
     ids=[label for label, choice in CHOICES.items() if choice.server],
 )
-STREAMS = [CHOICES["ollama"], CHOICES["bedrock"]]
-every_stream = pytest.mark.parametrize("choice", STREAMS, ids=["ollama", "bedrock"])
+every_stream = pytest.mark.parametrize(
+    "choice",
+    [choice for choice in CHOICES.values() if choice.server and choice.streams],
+    ids=[label for label, choice in CHOICES.items() if choice.server and choice.streams],
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,12 +179,11 @@ async def test_a_model_says_who_it_is_and_how_much_it_reads(a_model: OpenModel, 
 
 @every_model
 async def test_options_that_change_the_answer_change_the_identity(choice: ModelChoice) -> None:
-    variants = {"ollama": {"temperature": 0.5}, "bedrock": {"temperature": 0.5}, "scripted": {"model": "other"}}
     given_options = choice.options("http://127.0.0.1:1")
     async with (
         open_slot("models", choice.kind, given_options, name="entry") as one,
         open_slot("models", choice.kind, given_options, name="entry") as same,
-        open_slot("models", choice.kind, {**given_options, **variants[choice.kind]}, name="entry") as other,
+        open_slot("models", choice.kind, given_options | dict([choice.variant]), name="entry") as other,
     ):
         assert one.identity == same.identity
         assert one.identity != other.identity
@@ -198,7 +200,7 @@ async def test_the_request_carries_the_prompt_its_schema_and_the_output_limit(
     assert ASKED in everything
     assert "You read logs." in everything
     assert "root_cause" in everything
-    assert 321 in (body.get("options", {}).get("num_predict"), body.get("inferenceConfig", {}).get("maxTokens"))
+    assert ": 321" in everything
 
 
 # --- a provider that fails ------------------------------------------------------------------------------------------
@@ -218,7 +220,7 @@ async def test_a_provider_that_is_down_is_unavailable_and_worth_another_try(choi
 
 
 @every_provider
-@pytest.mark.parametrize("status", [408, 500, 502, 503])
+@pytest.mark.parametrize("status", [408, 424, 500, 502, 503])
 async def test_a_failure_that_may_pass_is_worth_another_try(
     a_model: OpenModel, choice: ModelChoice, status: int
 ) -> None:
@@ -361,7 +363,7 @@ FAILING = [
     pytest.param(choice, behaviour, id=f"{label} {behaviour.fault or behaviour.status}")
     for label, choice in CHOICES.items()
     if choice.server
-    for behaviour in FAILURES + (STREAM_FAILURES if choice in STREAMS else [])
+    for behaviour in FAILURES + (STREAM_FAILURES if choice.streams else [])
 ]
 
 

@@ -9,7 +9,8 @@ from bifrost_domain import prompt
 from bifrost_domain.errors import BadPrompt
 from bifrost_domain.grounding import Answer
 from bifrost_domain.logs import tokens
-from bifrost_domain.prompt import ANSWER_SCHEMA, ROOT_CAUSE, PromptVersion, neutral, render, repair, shown
+from bifrost_domain.logs.evidence import shown
+from bifrost_domain.prompt import ANSWER_SCHEMA, ROOT_CAUSE, PromptVersion, neutral, render, repair
 from bifrost_domain.report import Category, Language, Severity
 from tests.unit.test_grounding import TEXTS, a_digest
 

@@ -7,31 +7,21 @@ Protocol: https://github.com/ollama/ollama/blob/main/docs/api.md
 
 import asyncio
 import importlib
-import ipaddress
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
-from bifrost_adapters.models._answer import MOST_BYTES, AnswerBound, retry_seconds
-from bifrost_domain.errors import (
-    BadAnswer,
-    ConfigurationError,
-    ModelError,
-    ModelThrottled,
-    ModelTimeout,
-    ModelUnavailable,
-)
+from bifrost_adapters.models._answer import AnswerBound
+from bifrost_adapters.models._http import Advice, Endpoint
+from bifrost_domain.errors import BadAnswer, ConfigurationError
 from bifrost_domain.logs import tokens
 from bifrost_domain.ports import Completed, Delta, LanguageModel, ModelDescription, ModelEvent, ModelIdentity
 from bifrost_domain.prompt import Prompt
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = ["Options", "open"]
 
@@ -113,8 +103,19 @@ class _Ollama:
         self._options = options
         self._name = name
         self._base_url = base_url
-        self._key = os.environ.get("OLLAMA_API_KEY", "")
-        self._session: aiohttp.ClientSession | None = None
+        self._endpoint = Endpoint(
+            name,
+            base_url,
+            Advice(
+                unreachable="start it with `ollama serve`, or say where it is with `host` or OLLAMA_HOST",
+                denied="set OLLAMA_API_KEY to a valid key",
+                no_model=f"run `ollama pull {options.model}`",
+                rejected="check `model`, `extra` and `think`; where the request was too long, lower the token budget",
+                other_protocol="check that `host` or OLLAMA_HOST names an Ollama server and not another service",
+            ),
+            connect_seconds=options.connect_seconds,
+            key=os.environ.get("OLLAMA_API_KEY", ""),
+        )
         self._facts: _Facts | None = None
         self.identity = ModelIdentity(
             provider=name,
@@ -143,12 +144,11 @@ class _Ollama:
         window = self._window(prompt, facts)
         bound = AnswerBound(self._name, prompt.max_output_tokens)
         answered = False
-        async with aclosing(self._chat(self._request(prompt, facts, window))) as lines:
-            async for line in lines:
+        async with aclosing(self._endpoint.lines("/api/chat", self._request(prompt, facts, window))) as lines:
+            async for raw in lines:
+                line = self._decoded(raw)
                 if line.error is not None:
-                    raise self._unavailable("reported an error in the middle of its answer", retryable=True)
-                if line.message is None and not line.done:
-                    raise self._not_ollama()
+                    raise self._endpoint.unavailable("reported an error in the middle of its answer", retryable=True)
                 if line.message is not None:
                     bound.admit(line.message.content + (line.message.thinking or ""))
                     if line.message.content:
@@ -164,11 +164,10 @@ class _Ollama:
                         truncated=line.done_reason == "length",
                     )
                     return
+        raise self._endpoint.broken()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._endpoint.close()
 
     async def _ask(self) -> _Facts:
         """What /api/show says, through the official client."""
@@ -177,22 +176,22 @@ class _Ollama:
             host=self._base_url,
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=self._options.connect_seconds),
-            trust_env=not _is_loopback(self._base_url),
+            trust_env=self._endpoint.trusts_environment,
         )
         async with client:
             try:
                 shown = await client.show(self._options.model)
             except ollama.ResponseError as error:
-                raise self._refusal(error.status_code) from error
+                raise self._endpoint.refusal(error.status_code) from error
             except (ConnectionError, httpx.ConnectTimeout) as error:
-                raise self._unreachable() from error
+                raise self._endpoint.unreachable() from error
             except httpx.HTTPError as error:
-                raise self._broken() from error
+                raise self._endpoint.broken() from error
             except (ValueError, TypeError, RecursionError) as error:
-                raise self._not_ollama() from error
+                raise self._endpoint.other_protocol() from error
         capabilities = shown.capabilities or []
         if capabilities and "completion" not in capabilities:
-            raise self._unavailable(
+            raise self._endpoint.unavailable(
                 f"has {self._options.model}, but that model does not write text", hint="set `model` to one that chats"
             )
         trained = _context_length(shown.modelinfo or {})
@@ -201,13 +200,13 @@ class _Ollama:
     def _window(self, prompt: Prompt, facts: _Facts) -> int:
         """The window to ask for, in tokens: what the prompt needs, in steps, and never more than the model has."""
         if prompt.context_tokens > facts.context_tokens:
-            raise self._unavailable(
+            raise self._endpoint.unavailable(
                 f"has a window of {facts.context_tokens} tokens, and the request needs {prompt.context_tokens}",
                 hint="lower the token budget, or choose a model with a larger context",
             )
         return min(-(-prompt.context_tokens // _WINDOW_STEP) * _WINDOW_STEP, facts.context_tokens)
 
-    def _request(self, prompt: Prompt, facts: _Facts, window: int) -> dict[str, Any]:
+    def _request(self, prompt: Prompt, facts: _Facts, window: int) -> bytes:
         """The body of /api/chat. Without `truncate` and `shift` newer servers refuse what they would have cut."""
         options = self._options
         request: dict[str, Any] = {
@@ -229,80 +228,16 @@ class _Ollama:
             request["think"] = options.think
         if options.keep_alive is not None:
             request["keep_alive"] = options.keep_alive
-        return request
-
-    async def _chat(self, request: dict[str, Any]) -> AsyncGenerator[_Line, None]:
-        """The lines of the answer, ended by the one that is `done`."""
-        session = await self._connected()
-        with self._translated():
-            async with session.post(
-                f"{self._base_url}/api/chat", data=msgspec.json.encode(request), allow_redirects=False
-            ) as response:
-                try:
-                    if response.status != 200:
-                        raise self._refusal(response.status, response.headers.get("Retry-After"))
-                    begun = False
-                    async with aclosing(self._lines(response.content)) as lines:
-                        async for raw in lines:
-                            begun = True
-                            line = self._decoded(raw)
-                            yield line
-                            if line.done:
-                                return
-                    raise self._broken() if begun else self._not_ollama()
-                finally:
-                    response.close()
-
-    async def _lines(self, content: "aiohttp.StreamReader") -> AsyncGenerator[bytes, None]:
-        buffer = bytearray()
-        async for chunk in content.iter_any():
-            buffer += chunk
-            *whole, rest = buffer.split(b"\n")
-            for line in whole:
-                if line.strip():
-                    yield bytes(line)
-            if len(rest) > MOST_BYTES:
-                raise BadAnswer(f"{self._name} sent a line of over {MOST_BYTES} bytes", provider=self._name)
-            buffer = rest
-        if buffer.strip():
-            yield bytes(buffer)
+        return msgspec.json.encode(request)
 
     def _decoded(self, raw: bytes) -> _Line:
         try:
-            return _decoder.decode(raw)
+            line = _decoder.decode(raw)
         except (ValueError, RecursionError) as error:
-            raise self._not_ollama() from error
-
-    async def _connected(self) -> "aiohttp.ClientSession":
-        if self._session is None:
-            aiohttp = await asyncio.to_thread(importlib.import_module, "aiohttp")
-            headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-            if self._key:
-                headers["Authorization"] = f"Bearer {self._key}"
-            self._session = self._session or aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=None, connect=self._options.connect_seconds),
-                headers=headers,
-                auto_decompress=False,
-                trust_env=not _is_loopback(self._base_url),
-            )
-        return self._session
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turns what aiohttp raises into what the port promises."""
-        import aiohttp
-
-        try:
-            yield
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
-            raise self._unavailable("has a TLS certificate that cannot be trusted") from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise self._unreachable() from error
-        except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
-            raise self._not_ollama() from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._broken() from error
+            raise self._endpoint.other_protocol() from error
+        if line.message is None and not line.done and line.error is None:
+            raise self._endpoint.other_protocol()
+        return line
 
     def _must_be_whole(self, prompt: Prompt, read: int, window: int) -> None:
         """Servers that do not know `truncate` cut a long prompt and say nothing, but the tokens they count tell.
@@ -312,57 +247,10 @@ class _Ollama:
         """
         worth = tokens.estimate(prompt.system) + tokens.estimate(prompt.user)
         if read >= window or (read > 0 and read % 1024 == 0 and 2 * read <= worth):
-            raise self._unavailable(
+            raise self._endpoint.unavailable(
                 f"read only the {read} tokens that fit its window, not the whole request",
                 hint="update Ollama, raise OLLAMA_CONTEXT_LENGTH, or lower the token budget",
             )
-
-    def _refusal(self, status: int, retry_after: str | None = None) -> ModelError:
-        """The error for an answer that is no 200."""
-        match status:
-            case 404:
-                return self._unavailable(
-                    f"has not got the model {self._options.model}", hint=f"run `ollama pull {self._options.model}`"
-                )
-            case 401 | 403:
-                return self._unavailable(f"refused us (HTTP {status})", hint="set OLLAMA_API_KEY to a valid key")
-            case 504:
-                return ModelTimeout(f"{self._name} gave up on the request (HTTP {status})", provider=self._name)
-            case 429 | 529:
-                return ModelThrottled(
-                    f"{self._name} asks to be called less often (HTTP {status})",
-                    provider=self._name,
-                    retry_after=retry_seconds(retry_after),
-                )
-            case _ if status >= 500 or status in (408, 425):
-                return self._unavailable(f"failed (HTTP {status})", retryable=True)
-            case _:
-                return self._unavailable(
-                    f"rejected the request (HTTP {status})",
-                    hint="check `model`, `extra` and `think`, and that the server is up to date",
-                )
-
-    def _unreachable(self) -> ModelUnavailable:
-        return self._unavailable(
-            "cannot be reached",
-            hint="start it with `ollama serve`, or say where it is with `host` or OLLAMA_HOST",
-            retryable=True,
-        )
-
-    def _broken(self) -> ModelUnavailable:
-        return self._unavailable("broke off the connection", retryable=True)
-
-    def _not_ollama(self) -> BadAnswer:
-        return BadAnswer(
-            f"{self._name} at {self._base_url} answered with something that is not Ollama's protocol",
-            provider=self._name,
-            hint="check that `host` or OLLAMA_HOST names an Ollama server and not another service",
-        )
-
-    def _unavailable(self, what: str, *, hint: str = "", retryable: bool = False) -> ModelUnavailable:
-        return ModelUnavailable(
-            f"{self._name} at {self._base_url} {what}", provider=self._name, hint=hint, retryable=retryable
-        )
 
 
 def _official_client() -> tuple[Any, Any]:
@@ -392,15 +280,6 @@ def _base_url(host: str) -> str:
     path = parts.path.strip("/")
     bracketed = f"[{hostname}]" if ":" in hostname else hostname
     return f"{scheme}://{bracketed}:{port}" + (f"/{path}" if path else "")
-
-
-def _is_loopback(base_url: str) -> bool:
-    """Whether it is this machine, which no proxy of the environment can stand before."""
-    hostname = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(hostname).is_loopback
-    except ValueError:
-        return hostname == "localhost"
 
 
 def _context_length(facts: Mapping[str, Any]) -> int:

@@ -1,162 +1,225 @@
-"""A file, a glob pattern or a folder of logs, compressed ones included."""
+"""A file, a glob pattern or a folder of logs, compressed ones included.
 
+What a user typed is taken as it is: it may be a link, a named pipe, or /dev/fd/63 of a shell's <(command). What a walk
+meets is somebody else's choice: only regular files are read, links are never followed, every folder is opened relative
+to the one above it, and a file has to be the same one when it is read as when it was found.
+"""
+
+import asyncio
 import glob
+import heapq
 import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from itertools import islice
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from bifrost_adapters.sources._reading import decompressed, descriptor_chunks
+from bifrost_adapters.sources._reading import Limits, sniff, stream, unreadable
 from bifrost_domain.errors import NoReadableInput
 from bifrost_domain.ports import Found
 
 __all__ = ["Options", "open"]
 
-_SNIFF = 4096
-_ARCHIVES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+"""Opening a pipe that has no writer yet would block without O_NONBLOCK; the waiting is done where it can be ended."""
+
+# fmt: off
+_NO_LOGS = frozenset((
+    ".bash", ".bat", ".c", ".cc", ".cfg", ".conf", ".cpp", ".cs", ".css", ".cxx", ".go", ".gradle", ".h", ".hpp",
+    ".htm", ".html", ".ini", ".ipynb", ".java", ".js", ".jsx", ".kt", ".less", ".lock", ".lua", ".md", ".mjs", ".php",
+    ".pid", ".pl", ".po", ".properties", ".proto", ".ps1", ".py", ".pyi", ".r", ".rb", ".rs", ".rst", ".scala",
+    ".scss", ".sh", ".sql", ".svelte", ".svg", ".swift", ".tex", ".tf", ".toml", ".ts", ".tsx", ".vue", ".yaml",
+    ".yml", ".zsh",
+))
+# fmt: on
+"""Text, but source code, prose or settings: in a folder they are passed over, named by themselves they are read."""
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """target: the path as typed: a file (a pipe counts as one), a folder, or a pattern that the shell did not expand.
 
-    max_depth, max_files: how deep a folder is walked, and how many logs are taken from it. most_ratio: how many times
-    compressed input may grow.
+    max_depth, max_files: how deep a folder is walked, and how many entries of it, or matches of a pattern, are looked
+    at. max_decompressed_bytes: of one log, None for any. most_ratio: how many times compressed input may grow, once it
+    is over 64 MiB.
     """
 
     target: str
     max_depth: Annotated[int, Meta(ge=1)] = 32
     max_files: Annotated[int, Meta(ge=1)] = 100_000
+    max_decompressed_bytes: Annotated[int, Meta(ge=1)] | None = None
     most_ratio: Annotated[float, Meta(gt=1)] = 2000.0
 
 
 @asynccontextmanager
 async def open(options: Options) -> AsyncIterator[Found]:
-    """The logs behind the target. Raises NoReadableInput where there is none."""
-    walk = _Walk(options)
-    sources = tuple(_File(path, options.most_ratio, walked) for path, walked in walk.files())
-    if not sources:
-        raise walk.nothing()
-    yield Found(sources=sources, skipped=tuple(walk.skipped))
+    """The logs behind the target, in order, and what was passed over. Raises NoReadableInput where there is none."""
+    yield await asyncio.to_thread(_Search(options).run)
+
+
+_Identity = tuple[int, int]
+
+
+def _identity(found: os.stat_result) -> _Identity:
+    return found.st_dev, found.st_ino
 
 
 class _File:
-    def __init__(self, name: str, most_ratio: float, walked: bool) -> None:
-        self.name = name
-        self._most_ratio = most_ratio
-        self._walked = walked
-        self._place = os.path.realpath(name) if walked else name
+    """`identity` is that of the file a walk met; a path that was typed has none to keep to."""
+
+    def __init__(self, path: str, limits: Limits, identity: _Identity | None) -> None:
+        self.name = _printable(path)
+        self._path = path
+        self._limits = limits
+        self._identity = identity
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
-        return decompressed(self._raw(), self.name, self._most_ratio)
+        return stream(self.name, self._open, self._limits)
 
-    async def _raw(self) -> AsyncGenerator[bytes, None]:
-        # Without a writer a pipe would block the opening for ever; O_NONBLOCK makes the waiting happen in the loop.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if self._walked else 0)
-        descriptor = os.open(self._place, flags)
-        try:
-            async for chunk in descriptor_chunks(descriptor):
-                yield chunk
-        finally:
+    def _open(self) -> int:
+        walked = self._identity is not None
+        descriptor = os.open(self._path, _OPEN | (os.O_NOFOLLOW if walked else 0))
+        if walked and _identity(os.fstat(descriptor)) != self._identity:
             os.close(descriptor)
+            raise NoReadableInput(
+                f"{self.name} was replaced by another file while its folder was read", hint="run it again"
+            )
+        return descriptor
 
 
-class _Walk:
-    """Finds logs. What a user typed is taken as it is; what a walk meets has to be a regular file of text inside it."""
-
+class _Search:
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._seen: set[tuple[int, int]] = set()
-        self._taken = 0
-        self.skipped: list[tuple[str, str]] = []
+        self._limits = Limits(most_bytes=options.max_decompressed_bytes, most_ratio=options.most_ratio)
+        self._names: dict[_Identity, str] = {}
+        self._looked_at = 0
+        self._skipped: list[tuple[str, str]] = []
 
-    def files(self) -> Iterator[tuple[str, bool]]:
-        """Path, and whether it comes from a walk."""
+    def run(self) -> Found:
+        """Raises NoReadableInput."""
         target = self._options.target
-        if os.path.lexists(target) or not glob.has_magic(target):
-            yield from self._typed(target)
-        else:
-            for path in sorted(glob.glob(target, recursive=True)):
-                yield from self._typed(path)
+        pattern = glob.has_magic(target) and not os.path.lexists(target)
+        sources = tuple(self._matches(target) if pattern else self._typed(target))
+        if not sources:
+            raise self._nothing(pattern)
+        return Found(sources=sources, skipped=tuple(self._skipped))
 
-    def nothing(self) -> NoReadableInput:
-        target = self._options.target
-        if self.skipped:
+    def _nothing(self, pattern: bool) -> NoReadableInput:
+        target = _printable(self._options.target)
+        if self._skipped:
+            name, reason = self._skipped[0]
             return NoReadableInput(
-                f"there is no log in {target}: {self.skipped[0][0]} is left out ({self.skipped[0][1]})",
-                hint="name the file itself to have it read all the same",
+                f"there is no log in {target}: all {len(self._skipped):,} entries were passed over, "
+                f"the first of them {name} ({reason})",
+                hint="name a file itself to have it read all the same",
             )
-        if glob.has_magic(target):
-            return NoReadableInput(f"nothing matches {target}", hint="check the pattern")
+        if pattern:
+            return NoReadableInput(f"no file matches {target}", hint="check the pattern, and the folder it starts from")
         return NoReadableInput(f"the folder {target} is empty", hint="name a file, or a folder with logs in it")
 
-    def _typed(self, path: str) -> Iterator[tuple[str, bool]]:
+    def _matches(self, pattern: str) -> Iterator[_File]:
+        """Matches count as typed, each of them once. With `**` a pattern follows links, and may go in circles."""
+        most = self._options.max_files
+        paths = list(islice(glob.iglob(pattern, recursive=True), most + 1))
+        if len(paths) > most:
+            self._skip(pattern, f"more than {most:,} matches; the rest was not looked at")
+        for path in sorted(paths[:most]):
+            try:
+                yield from self._typed(path)
+            except NoReadableInput as error:
+                self._skip(path, error.message)
+
+    def _typed(self, path: str) -> Iterator[_File]:
+        name = _printable(path)
         try:
             found = os.stat(path)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise NoReadableInput(f"cannot read {path}: {reason}", hint="check the path") from error
-        if stat.S_ISDIR(found.st_mode):
-            yield from self._folder(path, os.path.realpath(path), 1)
-        elif stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode):
-            if stat.S_ISREG(found.st_mode) and not os.access(path, os.R_OK):
-                raise NoReadableInput(f"cannot read {path}: Permission denied", hint="check its permissions")
-            yield path, False
-        else:
-            raise NoReadableInput(f"cannot read {path}: it is no file", hint="name a file, a folder or a pipe")
-
-    def _folder(self, path: str, root: str, depth: int) -> Iterator[tuple[str, bool]]:
-        if depth > self._options.max_depth:
-            self.skipped.append((path, f"deeper than {self._options.max_depth} folders"))
-            return
-        try:
-            entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-        except OSError as error:
-            self.skipped.append((path, error.strerror or "unreadable"))
-            return
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            reason = self._judged(entry, root)
-            if reason:
-                self.skipped.append((entry.path, reason))
-            elif entry.is_dir():
-                yield from self._folder(entry.path, root, depth + 1)
-            elif self._taken >= self._options.max_files:
-                self.skipped.append((entry.path, f"more than {self._options.max_files} files"))
-            else:
-                self._taken += 1
-                yield entry.path, True
-
-    def _judged(self, entry: os.DirEntry[str], root: str) -> str:
-        """Why an entry of a folder is left out; empty where it is not."""
-        try:
-            if entry.is_symlink() and not os.path.realpath(entry.path).startswith(root + os.sep):
-                return "a link that leads out of the folder"
-            found = entry.stat()
-            identity = (found.st_dev, found.st_ino)
-            if identity in self._seen:
-                return "seen before under another name"
-            self._seen.add(identity)
             if stat.S_ISDIR(found.st_mode):
-                return ""
-            if not stat.S_ISREG(found.st_mode):
-                return "no regular file"
-            if found.st_size == 0:
-                return "empty"
-            return "" if _is_text(entry.path) else "not text"
+                with _folder(path) as descriptor:
+                    yield from self._walk(path, descriptor, 1)
+                return
         except OSError as error:
-            return error.strerror or "unreadable"
+            raise unreadable(name, error) from error
+        except ValueError as error:
+            raise NoReadableInput(f"{name} cannot be a path: {error}", hint="check the path") from error
+        if stat.S_ISSOCK(found.st_mode) or stat.S_ISBLK(found.st_mode):
+            sort = "a socket" if stat.S_ISSOCK(found.st_mode) else "a disk"
+            raise NoReadableInput(f"{name} is {sort}, not a log", hint="name a file, a folder or a pipe")
+        if not stat.S_ISREG(found.st_mode) or self._is_new(path, found):
+            yield _File(path, self._limits, None)
+
+    def _walk(self, path: str, folder: int, depth: int) -> Iterator[_File]:
+        """The logs in and under an open folder, sorted by name."""
+        most = self._options.max_files
+        with os.scandir(folder) as entries:
+            chosen = heapq.nsmallest(most - self._looked_at + 1, entries, key=lambda entry: entry.name)
+        for entry in chosen:
+            inner = os.path.join(path, entry.name)
+            if self._looked_at == most:
+                self._skip(inner, f"more than {most:,} entries; from here on nothing of this folder was looked at")
+                return
+            self._looked_at += 1
+            try:
+                found = entry.stat(follow_symlinks=False)
+                if reason := self._unfit(entry, found, depth):
+                    self._skip(inner, reason)
+                elif stat.S_ISDIR(found.st_mode):
+                    with _folder(entry.name, folder) as descriptor:
+                        yield from self._walk(inner, descriptor, depth + 1)
+                elif self._is_log(inner, entry.name, folder) and self._is_new(inner, found):
+                    yield _File(inner, self._limits, _identity(found))
+            except OSError as error:
+                self._skip(inner, error.strerror or str(error))
+
+    def _unfit(self, entry: "os.DirEntry[str]", found: os.stat_result, depth: int) -> str:
+        """Why an entry of a folder is passed over, by what is known without opening it; empty where it is not."""
+        if entry.name.startswith("."):
+            return "hidden"
+        if stat.S_ISLNK(found.st_mode):
+            return "a symbolic link; name it to have it followed"
+        if stat.S_ISDIR(found.st_mode):
+            return f"deeper than {self._options.max_depth} folders" if depth >= self._options.max_depth else ""
+        if not stat.S_ISREG(found.st_mode):
+            return "not a regular file"
+        if not found.st_size:
+            return "empty"
+        suffix = os.path.splitext(entry.name)[1].lower()
+        return f"{suffix} is not the name of a log" if suffix in _NO_LOGS else ""
+
+    def _is_log(self, path: str, name: str, folder: int) -> bool:
+        descriptor = os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=folder)
+        try:
+            sort = sniff(descriptor)
+        finally:
+            os.close(descriptor)
+        if sort is not None:
+            self._skip(path, sort.name)
+        return sort is None
+
+    def _is_new(self, path: str, found: os.stat_result) -> bool:
+        first = self._names.setdefault(_identity(found), path)
+        if first is not path:
+            self._skip(path, f"the same file as {_printable(first)}")
+        return first is path
+
+    def _skip(self, path: str, reason: str) -> None:
+        self._skipped.append((_printable(path), reason))
 
 
-def _is_text(path: str) -> bool:
-    """Whether the file begins like text or like compressed data: without a NUL, unless it is UTF-16."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+@contextmanager
+def _folder(path: str, above: int | None = None) -> Iterator[int]:
+    """An open folder; one inside of another must not be a link."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | (0 if above is None else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags, dir_fd=above)
     try:
-        start = os.read(descriptor, _SNIFF)
+        yield descriptor
     finally:
         os.close(descriptor)
-    return b"\0" not in start or start.startswith(_ARCHIVES + _UTF16)
+
+
+def _printable(path: str) -> str:
+    """`path` as it was typed, with what no terminal and no JSON can show written as escapes."""
+    if path.isprintable():
+        return path
+    return "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in path)

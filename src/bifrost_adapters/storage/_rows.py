@@ -41,7 +41,9 @@ def from_cursor(cursor: str) -> int:
         decoded = b""
     place = decoded[:8]
     if len(decoded) != 12 or zlib.crc32(place).to_bytes(4, "big") != decoded[8:]:
-        raise BadOption("the cursor is not one of this history", hint="use the next_cursor of the page before, as it is")
+        raise BadOption(
+            "the cursor is not one of this history", hint="use the next_cursor of the page before, as it is"
+        )
     return int.from_bytes(place, "big", signed=True)
 
 

@@ -1,35 +1,38 @@
 """The repository on any SQL database. What a database has of its own comes as a `Dialect`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-
 from msgspec import Struct
-from sqlalchemy import ColumnElement, FromClause, Row, Select
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, delete, func, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.roles import FromClauseRole
 
 from bifrost_adapters.storage import _rows
-from bifrost_adapters.storage._tables import AnalysisRow
-from bifrost_domain.errors import AnalysisNotFound
+from bifrost_adapters.storage._tables import ANALYSES
+from bifrost_domain.errors import AnalysisNotFound, StorageUnavailable
 from bifrost_domain.history import AnalysisSummary, HistoryQuery, Incident, Page, searchable, summarise, words
 from bifrost_domain.report import SCHEMA_VERSION, Analysis, Category, Severity
+
+Result = TypeVar("Result")
+Statement = Select[*tuple[Any, ...]]
+Found = Row[*tuple[Any, ...]]
 
 EXPORTED_AT_ONCE = 100
 ERASED_AT_ONCE = 500
 
-_AT = col(AnalysisRow.at)
+_place = ANALYSES.c.at
 
 
 class Search(Struct, frozen=True, kw_only=True):
     """How to walk the analyses newest first: over what, in the order of which column, and where."""
 
-    source: FromClause | type[AnalysisRow]
+    source: FromClauseRole
     at: ColumnElement[int]
     where: tuple[ColumnElement[bool], ...] = ()
 
@@ -50,38 +53,38 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
 
 class SqlAnalyses:
-    """An AnalysisRepository. Each call has a session of its own; in one process, writers wait in line."""
+    """An AnalysisRepository. Each call has a connection of its own; in one process, writers wait in line.
+
+    What was begun in the database is brought to its end, whoever still waits for it: a driver that is cancelled halfway
+    may leave a transaction open, and its lock with it. `finish` waits for what is left.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._line = asyncio.Lock()
+        self._begun: set[asyncio.Task[Any]] = set()
 
     async def add(self, analysis: Analysis) -> None:
         row = _to_row(analysis)
-        with self._dialect.translated():
-            async with self._line, AsyncSession(self._dialect.writing) as session:
-                row.at = await _free_place(session, row.at)
-                session.add(row)
-                await session.commit()
+
+        async def work(connection: AsyncConnection) -> None:
+            row["at"] = await _free_place(connection, row["at"])
+            try:
+                await connection.execute(insert(ANALYSES), row)
+            except IntegrityError as error:
+                raise StorageUnavailable(f"there is an analysis {analysis.id!r} already") from error
+
+        await self._write(work)
 
     async def get(self, id: str) -> Analysis:
-        with self._dialect.translated():
-            async with AsyncSession(self._dialect.reading) as session:
-                found = await session.exec(
-                    select(AnalysisRow.schema_version, AnalysisRow.body).where(AnalysisRow.id == id)
-                )
-                stored = found.one_or_none()
-        if stored is None:
+        found = await self._read(select(ANALYSES.c.schema_version, ANALYSES.c.body).where(ANALYSES.c.id == id))
+        if not found:
             raise _not_found(id)
-        return _rows.from_body(id, *stored)
+        return _rows.from_body(id, found[0].schema_version, found[0].body)
 
     async def search(self, query: HistoryQuery) -> Page:
         before = None if query.cursor is None else _rows.from_cursor(query.cursor)
-        statement, at = self._matching(query, before, select(*_LISTED))
-        with self._dialect.translated():
-            async with AsyncSession(self._dialect.reading) as session:
-                found = await session.exec(statement.order_by(at.desc()).limit(query.limit + 1))
-                rows = found.all()
+        rows = await self._read(_newest_first(self._dialect, _LISTED, query, before).limit(query.limit + 1))
         shown = rows[: query.limit]
         return Page(
             items=tuple(_to_summary(row) for row in shown),
@@ -89,112 +92,121 @@ class SqlAnalyses:
         )
 
     async def export(self, query: HistoryQuery) -> AsyncGenerator[Analysis, None]:
+        columns = (_place, ANALYSES.c.id, ANALYSES.c.schema_version, ANALYSES.c.body)
         before: int | None = None
         while True:
-            columns = select(_AT, AnalysisRow.id, AnalysisRow.schema_version, AnalysisRow.body)
-            statement, at = self._matching(query, before, columns)
-            with self._dialect.translated():
-                async with AsyncSession(self._dialect.reading) as session:
-                    found = await session.exec(statement.order_by(at.desc()).limit(EXPORTED_AT_ONCE))
-                    rows = found.all()
-            for before, id, schema_version, body in rows:
-                yield _rows.from_body(id, schema_version, body)
+            rows = await self._read(_newest_first(self._dialect, columns, query, before).limit(EXPORTED_AT_ONCE))
+            for row in rows:
+                yield _rows.from_body(row.id, row.schema_version, row.body)
             if len(rows) < EXPORTED_AT_ONCE:
                 return
+            before = rows[-1].at
 
     async def delete(self, id: str) -> None:
-        with self._dialect.translated():
-            async with self._line, AsyncSession(self._dialect.writing) as session:
-                gone = (await session.exec(delete(AnalysisRow).where(col(AnalysisRow.id) == id))).rowcount
-                await session.commit()
-        if not gone:
+        if not await self._erase(ANALYSES.c.id == id):
             raise _not_found(id)
         await self._dialect.scrub()
 
     async def forget_before(self, moment: datetime) -> int:
-        oldest = select(AnalysisRow.at).where(_AT < _rows.place(moment)).order_by(_AT).limit(ERASED_AT_ONCE)
+        oldest = select(_place).where(_place < _rows.place(moment)).order_by(_place).limit(ERASED_AT_ONCE)
         forgotten = 0
-        while True:
-            with self._dialect.translated():
-                async with self._line, AsyncSession(self._dialect.writing) as session:
-                    gone = (await session.exec(delete(AnalysisRow).where(_AT.in_(oldest)))).rowcount
-                    await session.commit()
+        while gone := await self._erase(_place.in_(oldest)):
             forgotten += gone
-            if gone < ERASED_AT_ONCE:
-                break
         if forgotten:
             await self._dialect.scrub()
         return forgotten
 
     async def incident(self, fingerprint: str) -> Incident | None:
-        with self._dialect.translated():
-            async with AsyncSession(self._dialect.reading) as session:
-                found = await session.exec(
-                    select(func.count(), func.min(_AT), func.max(_AT)).where(AnalysisRow.fingerprint == fingerprint)
-                )
-                seen, first, last = found.one()
+        aggregates = select(func.count(), func.min(_place), func.max(_place))
+        ((seen, first, last),) = await self._read(aggregates.where(ANALYSES.c.fingerprint == fingerprint))
         if not seen:
             return None
         return Incident(
             fingerprint=fingerprint, seen=seen, first_seen=_rows.moment(first), last_seen=_rows.moment(last)
         )
 
-    def _matching(
-        self, query: HistoryQuery, before: int | None, statement: Select[Any]
-    ) -> tuple[Select[Any], ColumnElement[int]]:
-        """`statement` over what matches `query` and is older than the place `before`; and the column to order by."""
-        wanted = words(query.text or "")
-        search = self._dialect.find(wanted) if wanted else Search(source=AnalysisRow, at=_AT)
-        statement = statement.select_from(search.source).where(*search.where)
-        for column, value in (
-            (AnalysisRow.severity, query.severity),
-            (AnalysisRow.category, query.category),
-            (AnalysisRow.provider, query.provider),
-            (AnalysisRow.source, query.source),
-            (AnalysisRow.fingerprint, query.fingerprint),
-            (AnalysisRow.cached, query.cached),
-        ):
-            if value is not None:
-                statement = statement.where(col(column) == value)
-        if query.since is not None:
-            statement = statement.where(search.at >= _rows.place(query.since))
-        if query.until is not None:
-            statement = statement.where(search.at < _rows.place(query.until))
-        if before is not None:
-            statement = statement.where(search.at < before)
-        return statement, search.at
+    async def ping(self) -> None:
+        await self._read(select(_place).limit(1))
+
+    async def finish(self) -> None:
+        await asyncio.gather(*self._begun, return_exceptions=True)
+
+    async def _erase(self, condition: ColumnElement[bool]) -> int:
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(delete(ANALYSES).where(condition))).rowcount
+
+        return await self._write(work)
+
+    async def _read(self, statement: Statement) -> Sequence[Found]:
+        async def run() -> Sequence[Found]:
+            async with self._dialect.reading.connect() as connection:
+                return (await connection.execute(statement)).all()
+
+        return await self._to_its_end(run())
+
+    async def _write(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        async def run() -> Result:
+            async with self._line, self._dialect.writing.begin() as connection:
+                return await work(connection)
+
+        return await self._to_its_end(run())
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, Result]) -> Result:
+        task = asyncio.create_task(work)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        with self._dialect.translated():
+            return await asyncio.shield(task)
 
 
-async def _free_place(session: AsyncSession, at: int) -> int:
+def _newest_first(
+    dialect: Dialect, columns: Sequence[ColumnElement[Any]], query: HistoryQuery, before: int | None
+) -> Statement:
+    """`columns` of what matches `query` and is older than the place `before`."""
+    wanted = words(query.text or "")
+    search = dialect.find(wanted) if wanted else Search(source=ANALYSES, at=_place)
+    statement = select(*columns).select_from(search.source).where(*search.where).order_by(search.at.desc())
+    for name in ("severity", "category", "provider", "source", "fingerprint", "cached"):
+        value = getattr(query, name)
+        if value is not None:
+            statement = statement.where(ANALYSES.c[name] == value)
+    if query.since is not None:
+        statement = statement.where(search.at >= _rows.place(query.since))
+    if query.until is not None:
+        statement = statement.where(search.at < _rows.place(query.until))
+    if before is not None:
+        statement = statement.where(search.at < before)
+    return statement
+
+
+async def _free_place(connection: AsyncConnection, at: int) -> int:
     """The first free place from `at` on. Of a thousand and more in one microsecond, the rest goes to the next."""
     while True:
-        found = await session.exec(select(func.max(_AT)).where(_AT >= at, _AT < at + _rows.SAME_MICROSECOND))
-        last = found.one()
+        last: int | None = await connection.scalar(
+            select(func.max(_place)).where(_place >= at, _place < at + _rows.SAME_MICROSECOND)
+        )
         if last is None:
             return at
         if last + 1 < at + _rows.SAME_MICROSECOND:
-            return int(last) + 1
+            return last + 1
         at += _rows.SAME_MICROSECOND
 
 
-_LISTED = (
-    _AT,
-    *(col(getattr(AnalysisRow, name)) for name in AnalysisSummary.__struct_fields__ if name != "created_at"),
-)
+_LISTED = (_place, *(ANALYSES.c[name] for name in AnalysisSummary.__struct_fields__ if name != "created_at"))
 
 
-def _to_row(analysis: Analysis) -> AnalysisRow:
+def _to_row(analysis: Analysis) -> dict[str, Any]:
     listed = msgspec.structs.asdict(summarise(analysis))
-    return AnalysisRow(
-        at=_rows.place(listed.pop("created_at")),
+    return {
+        "at": _rows.place(listed.pop("created_at")),
         **listed,
-        schema_version=SCHEMA_VERSION,
-        text=searchable(analysis),
-        body=_rows.to_body(analysis),
-    )
+        "schema_version": SCHEMA_VERSION,
+        "text": searchable(analysis),
+        "body": _rows.to_body(analysis),
+    }
 
 
-def _to_summary(row: Row[Any]) -> AnalysisSummary:
+def _to_summary(row: Found) -> AnalysisSummary:
     listed = dict(row._mapping)
     return AnalysisSummary(
         created_at=_rows.moment(listed.pop("at")),

@@ -1,5 +1,6 @@
 """The tables, as SQLModel classes on a registry of their own. Their history is in `migrations`."""
 
+import sqlalchemy
 from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -41,3 +42,6 @@ class AnalysisRow(Table, table=True):
     schema_version: int
     text: str = Field(sa_type=Text)
     body: bytes = Field(sa_type=LargeBinary)
+
+
+ANALYSES: sqlalchemy.Table = Table.metadata.tables["analyses"]

@@ -6,22 +6,24 @@ word of one or two characters has no trigram and is looked for in the text alone
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import URL, Connection, column, create_engine, event, func, table, text
+from sqlalchemy import URL, Connection, Join, column, create_engine, event, func, table
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
-from sqlmodel import col
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from bifrost_adapters import _sqlite
 from bifrost_adapters.storage._sql import Dialect, Search, SqlAnalyses
-from bifrost_adapters.storage._tables import AnalysisRow
+from bifrost_adapters.storage._tables import ANALYSES
 from bifrost_adapters.storage.migrations import HEAD
 from bifrost_domain.errors import SchemaMismatch, StorageFull, StorageUnavailable
 from bifrost_domain.ports import Storage
@@ -60,11 +62,6 @@ async def open(options: Options) -> AsyncIterator[Storage]:
         with translated():
             await asyncio.to_thread(_scrub, path, options.busy_seconds)
 
-    async def ping() -> None:
-        with translated():
-            async with engine.connect() as connection:
-                await connection.exec_driver_sql("SELECT at FROM analyses LIMIT 1")
-
     dialect = Dialect(
         reading=engine,
         writing=engine.execution_options(begin="IMMEDIATE"),
@@ -72,9 +69,11 @@ async def open(options: Options) -> AsyncIterator[Storage]:
         scrub=scrub,
         translated=translated,
     )
+    analyses = SqlAnalyses(dialect)
     try:
-        yield Storage(analyses=SqlAnalyses(dialect), ping=ping, location=str(path))
+        yield Storage(analyses=analyses, ping=analyses.ping, location=str(path))
     finally:
+        await analyses.finish()
         await engine.dispose()
 
 
@@ -101,8 +100,9 @@ def _translated(path: Path) -> Iterator[None]:
 def _make_ready(path: Path, busy_seconds: float) -> None:
     """Bring the file's tables to the revision of this program. Raises SchemaMismatch where it is beyond that."""
     with closing(_sqlite.connect(path, busy_seconds)) as connection:
-        if _revision(connection, path) != HEAD:
-            _upgrade(connection, path)
+        ready = _revision(connection, path) == HEAD
+    if not ready:
+        _upgrade(path, busy_seconds)
 
 
 def _revision(connection: sqlite3.Connection, path: Path) -> str | None:
@@ -119,38 +119,47 @@ def _revision(connection: sqlite3.Connection, path: Path) -> str | None:
     return revision
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+def _upgrade(path: Path, busy_seconds: float) -> None:
     """Run the missing revisions in one transaction: who comes second waits for it and finds nothing left to do."""
     from alembic import command
     from alembic.config import Config
 
-    connection.execute("BEGIN IMMEDIATE")
-    if _revision(connection, path) == HEAD:
-        connection.execute("ROLLBACK")
-        return
     config = Config()
     config.set_main_option("script_location", "bifrost_adapters.storage:migrations")
-    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=NullPool)
-    with engine.connect() as config.attributes["connection"]:
-        command.upgrade(config, "head")
-        config.attributes["connection"].commit()
+    engine = create_engine("sqlite://", creator=lambda: _sqlite.connect(path, busy_seconds), poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    with engine.execution_options(begin="IMMEDIATE").begin() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        if _revision(driver, path) != HEAD:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
 
 
 _INDEX = table("analyses_text", column("rowid"), column("analyses_text"))
 
 
+class _InThisOrder(Join):
+    """SQLite's CROSS JOIN: the left side stays on the outside, so that its order is the order of the result."""
+
+    inherit_cache = True
+
+
+@compiles(_InThisOrder, "sqlite")
+def _compile_in_this_order(join: _InThisOrder, compiler: SQLCompiler, **kwargs: Any) -> str:
+    inner: str = SQLCompiler.visit_join(compiler, join, **kwargs)  # type: ignore[no-untyped-call]
+    return inner.replace(" JOIN ", " CROSS JOIN ", 1)
+
+
 def _find(words: Sequence[str]) -> Search:
     """Every word in the text; with the words of three characters and more, by way of the index."""
-    analysis_text = col(AnalysisRow.text)
-    where = [func.instr(analysis_text, word) > 0 for word in words]
+    where = [func.instr(ANALYSES.c.text, word) > 0 for word in words]
     trigrams = [trigram for word in words for trigram in _trigrams(word)]
     if not trigrams:
-        return Search(source=AnalysisRow, at=col(AnalysisRow.at), where=tuple(where))
+        return Search(source=ANALYSES, at=ANALYSES.c.at, where=tuple(where))
     matched = " ".join('"' + trigram.replace('"', '""') + '"' for trigram in dict.fromkeys(trigrams))
-    # SQLite's CROSS JOIN keeps the index on the outside, whose order is then the order of the history.
-    walk = text("analyses_text CROSS JOIN analyses ON analyses.at = analyses_text.rowid")
     return Search(
-        source=walk,
+        source=_InThisOrder(_INDEX, ANALYSES, _INDEX.c.rowid == ANALYSES.c.at),
         at=_INDEX.c.rowid,
         where=(_INDEX.c.analyses_text.op("MATCH")(matched), *where),
     )

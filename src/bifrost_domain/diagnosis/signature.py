@@ -61,7 +61,8 @@ class MarkKind(StrEnum):
 
     TEST: names a test that failed. FINDING: states what a tool objects to. VALUES: what was expected and what came.
     PLACE: names a file of the project. COUNTS: a tool's totals. EXIT: how a step or process ended. COMMAND: what was
-    run. HEALTHY: something went well. RECOVERED: trouble before it passed.
+    run. RUNNER: printed by a CI runner. LISTED: a bare path, as tools list them. ADVICE: a tool's own word on how to
+    repair it. HEALTHY: something went well. RECOVERED: trouble before it passed.
     """
 
     TEST = "test"
@@ -71,6 +72,9 @@ class MarkKind(StrEnum):
     COUNTS = "counts"
     EXIT = "exit"
     COMMAND = "command"
+    RUNNER = "runner"
+    LISTED = "listed"
+    ADVICE = "advice"
     HEALTHY = "healthy"
     RECOVERED = "recovered"
 

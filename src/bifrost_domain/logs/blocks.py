@@ -65,7 +65,21 @@ _CAUSES = (
 )
 _FRAMES = ("at ", 'File "', "from ", "... ", "in `", "in <", "called from ", "created by ", "\u2026")
 _DIFF_OPENERS = ("diff --git ", "--- ", "*** ", "@@ ", "Index: ")
-_DIFF_BODY = ("+", "-", " ", "@", "\\", "index ", "diff ", "new file", "deleted file", "similarity", "rename ", "old mode", "new mode")
+_DIFF_BODY = (
+    "+",
+    "-",
+    " ",
+    "@",
+    "\\",
+    "index ",
+    "diff ",
+    "new file",
+    "deleted file",
+    "similarity",
+    "rename ",
+    "old mode",
+    "new mode",
+)
 _RULED = frozenset("=-_*~#\u2500\u2550\u2501")
 _BARS = ("|", "^", "~", "\u2502", "\u256d", "\u2570", "\u2577", "\u2575", "\u00b7", "=", "-->", ":::", "...")
 
@@ -106,7 +120,7 @@ def _exception(text: str) -> bool:
     return name.endswith(("Error", "Exception", "Warning", "Failure", "Interrupt", "Fault")) and name[:1].isupper()
 
 
-def _located(text: str) -> bool:
+def is_located(text: str) -> bool:
     """`path:12: ...`, `path:12:5: ...`, `path(12,5): ...`: a diagnostic that names a place in a file."""
     head, colon, rest = text.partition(":")
     if not colon or not head or len(head) > 300:
@@ -144,15 +158,22 @@ def _block_at(texts: Sequence[str], place: int, limit: int) -> tuple[int, Kind]:
     following = texts[place + 1] if place + 1 < limit else ""
     if following and is_frame(following.lstrip()) and (indent_of(following) > indent_of(text) or _exception(stripped)):
         return _traceback(texts, place, limit), Kind.TRACEBACK
-    if text.startswith(_DIFF_OPENERS) and (text.startswith(("diff ", "@@ ")) or following.startswith(("+++ ", "--- "))):
+    margin = text[: len(text) - len(text.lstrip())]
+    if stripped.startswith(_DIFF_OPENERS) and (
+        stripped.startswith(("diff ", "@@ ")) or following.startswith((margin + "+++ ", margin + "--- "))
+    ):
         return _diff(texts, place, limit), Kind.DIFF
     if stripped[0] in "{[" and stripped[-1] in "{[" and len(stripped) < 80:
         return _json(texts, place, limit)
     if is_title(stripped) and stripped[0] == "_":
         return _section(texts, place, limit), Kind.ASSERTION
-    if stripped[0] in "\u25cf\u2715\u2717\u2718" or stripped.startswith(("not ok ", "--- FAIL", "E   ")) or _enumerated(stripped):
+    if (
+        stripped[0] in "\u25cf\u2715\u2717\u2718"
+        or stripped.startswith(("not ok ", "--- FAIL", "E   "))
+        or _enumerated(stripped)
+    ):
         return _indented(texts, place, limit, blanks=True), Kind.ASSERTION
-    if _located(stripped) or stripped.startswith(("error[", "error: ", "warning: ", "error TS")):
+    if is_located(stripped) or stripped.startswith(("error[", "error: ", "warning: ", "error TS")):
         return _indented(texts, place, limit, blanks=False), Kind.DIAGNOSTIC
     end = _indented(texts, place, limit, blanks=False)
     return end, Kind.RECORD if end > place + 1 else Kind.LINE
@@ -177,7 +198,9 @@ def _traceback(texts: Sequence[str], place: int, limit: int) -> int:
                 break
         elif is_frame(stripped) or indent_of(text) > base:
             frames = True
-        elif stripped.startswith((*_CAUSES, "Traceback (most", "goroutine ", "Stack trace:", "stack backtrace:", "note: ")):
+        elif stripped.startswith(
+            (*_CAUSES, "Traceback (most", "goroutine ", "Stack trace:", "stack backtrace:", "note: ")
+        ):
             pass
         elif frames and _exception(stripped):
             following = texts[end + 1].lstrip() if end + 1 < limit else ""
@@ -203,8 +226,9 @@ def _message_end(texts: Sequence[str], place: int, limit: int) -> int:
 
 
 def _diff(texts: Sequence[str], place: int, limit: int) -> int:
+    margin = texts[place][: len(texts[place]) - len(texts[place].lstrip())]
     end = place + 1
-    while end < limit and texts[end].startswith(_DIFF_BODY):
+    while end < limit and texts[end].startswith(margin) and texts[end][len(margin) :].startswith(_DIFF_BODY):
         end += 1
     return end
 

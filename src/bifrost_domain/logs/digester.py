@@ -5,12 +5,17 @@ head and the tail are kept, and windows around lines with alarming words from th
 is small. Only kept lines are cleaned, redacted, read and weighed, each once, when a digest is asked for.
 """
 
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cache
+from itertools import accumulate
 from math import log
+from typing import Any
 
-from msgspec import Struct
+import re2
+from msgspec import Struct, structs
 
 from bifrost_domain.logs import evidence, tokens
 from bifrost_domain.logs.blocks import Kind, group
@@ -26,27 +31,29 @@ from bifrost_domain.logs.templates import TemplateMiner
 WIDE_CHARACTERS = 400_000
 """The size of a digest without a budget: for a reader in the same process, who is paid by the line, not the token."""
 
-_BLOCK = 1 << 20
+_BLOCK = 512 << 10
 _HEAD = 128 << 10
-_RING = 4 << 20
-_WINDOWS = 2 << 20
+_RING = 2 << 20
+_WINDOWS = 1 << 20
 _OVERLONG = 256 << 10
 _OVERLONG_END = 30 << 10
 _SAMPLE = 200
 _KEYS = 100_000
 _KEY_BYTES = 16 << 20
-_BEFORE, _AFTER, _WINDOW_LINES = 10, 20, 400
+_BEFORE, _AFTER, _WINDOW_LINES, _WINDOWS_EACH = 10, 20, 400, 2
 _FOLD = bytes.maketrans(b"123456789", b"000000000")
 
-_ALARMS: tuple[tuple[float, tuple[bytes, ...]], ...] = (
-    (
-        4.0,
-        (b"fatal", b"panic", b"traceback", b"##[error]", b"exited with", b"exit code", b"out of memory", b"segmentation"),
-    ),
-    (3.0, (b"error", b"exception", b"fail", b"critical", b"caused by", b"abort", b"killed", b"core dumped")),
-    (2.0, (b"refused", b"denied", b"timed out", b"timeout", b"cannot", b"unable", b"not found", b"undefined", b"invalid")),
-    (1.0, (b"warn",)),
-)
+_ALARMS: dict[bytes, float] = {
+    word: value
+    for value, words in (
+        (4.0, b"fatal|panic|traceback|##[error]|exited with|exit code|out of memory|segmentation"),
+        (3.0, b"error|exception|fail|critical|caused by|abort|killed|core dumped"),
+        (2.0, b"refused|denied|timed out|timeout|cannot|unable|not found|undefined|invalid"),
+        (1.0, b"warn"),
+    )
+    for word in words.split(b"|")
+}
+"""How alarming a line with this word is, before anything else of it is known."""
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -97,6 +104,8 @@ class _Kept(Struct, frozen=True, kw_only=True):
     keys: list[str]
     counts: list[int]
     weights: list[float]
+    ids: list[int]
+    miner: TemplateMiner
     truncated: int
     redacted: Counter[str]
     decisive: list[str]
@@ -368,6 +377,15 @@ class Digester:
             counts=counts,
             blocks=grouped,
         )
+        miner = TemplateMiner()
+        ids: list[int] = []
+        known: dict[str, int] = {}
+        for place, key in enumerate(reading.keys):
+            if key not in known:
+                number = numbers[place]
+                level = reading.levels[place]
+                known[key] = miner.add(messages[place], counts[place], number, number, level) if key else -1
+            ids.append(known[key])
         weights = evidence.weigh(reading)
         self._filter(weights, levels, times, blocks)
         return _Kept(
@@ -382,9 +400,13 @@ class Digester:
             keys=list(reading.keys),
             counts=counts,
             weights=weights,
+            ids=ids,
+            miner=miner,
             truncated=self._cut + len(cleaned.truncated),
             redacted=kinds_found,
-            decisive=[m for m, level, w in zip(messages, reading.levels, weights, strict=True) if w and level >= Level.ERROR],
+            decisive=[
+                m for m, level, w in zip(messages, reading.levels, weights, strict=True) if w and level in evidence.LOUD
+            ],
         )
 
     def _filter(
@@ -405,43 +427,62 @@ class Digester:
 _FOLD_TEXT = str.maketrans("123456789", "000000000")
 
 
-def _alarm(key: bytes) -> float:
-    lowered = key.lower()
-    for value, words in _ALARMS:
-        for word in words:
-            if word in lowered:
-                return value
-    return 0.0
+@cache
+def _alarm_words() -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.case_sensitive = False
+    return re2.compile(b"|".join(re2.escape(word) for word in _ALARMS), options)
+
+
+def _sound(keys: list[bytes], sorts: dict[bytes, _Sort]) -> dict[bytes, float]:
+    """How alarming each of some lines is; what was found out before is not looked for again."""
+    found: dict[bytes, float] = {}
+    unknown: list[bytes] = []
+    for key in dict.fromkeys(keys):
+        sort = sorts.get(key)
+        if sort is None or sort.alarm is None:
+            unknown.append(key)
+            found[key] = 0.0
+        else:
+            found[key] = sort.alarm
+    ends = list(accumulate(len(key) + 1 for key in unknown))
+    for match in _alarm_words().finditer(b"\n".join(unknown)):
+        key = unknown[bisect_right(ends, match.start())]
+        found[key] = max(found[key], _ALARMS[match.group().lower()])
+    for key in unknown:
+        if (sort := sorts.get(key)) is not None:
+            sort.alarm = found[key]
+    return found
 
 
 def _windows(first: int, raw: bytes, sorts: dict[bytes, _Sort]) -> list[_Window]:
     """The parts of a block that stand around alarming lines; a sort of line that had two already gets no more."""
     keys = raw.translate(_FOLD).split(b"\n")
+    alarms = _sound(keys, sorts)
     spans: list[tuple[int, int, float]] = []
-    for place, key in enumerate(keys):
-        sort = sorts.get(key)
-        if sort is None:
-            value = _alarm(key)
-        else:
-            if sort.alarm is None:
-                sort.alarm = _alarm(key)
-            if not sort.alarm or sort.windows >= 2:
-                continue
-            sort.windows += 1
-            value = sort.alarm / (1.0 + log(sort.count))
+    for place, value in enumerate(map(alarms.__getitem__, keys)):
         if not value:
             continue
+        sort = sorts.get(keys[place])
+        if sort is not None:
+            if sort.windows >= _WINDOWS_EACH:
+                continue
+            sort.windows += 1
+            value /= 1.0 + log(sort.count)
         start, end = max(0, place - _BEFORE), min(len(keys), place + _AFTER)
-        if spans and start <= spans[-1][1] and end - spans[-1][0] <= _WINDOW_LINES:
-            start, _, best = spans.pop()
-            value = max(value, best)
-        elif spans:
-            start = max(start, spans[-1][1])
-        spans.append((start, end, value))
+        if spans and start <= spans[-1][1]:
+            if end - spans[-1][0] <= _WINDOW_LINES:
+                start, _, best = spans.pop()
+                value = max(value, best)
+            else:
+                start = spans[-1][1]
+        if start < end:
+            spans.append((start, end, value))
     if not spans:
         return []
     lines = raw.split(b"\n")
-    return [_Window(value, first + start, b"\n".join(lines[start:end])) for start, end, value in spans if start < end]
+    return [_Window(value, first + start, b"\n".join(lines[start:end]) + b"\n") for start, end, value in spans]
 
 
 def _best(windows: list[_Window], room: int) -> list[_Window]:
@@ -514,16 +555,14 @@ def _assemble(
         )
     redacted: Counter[str] = sum((part.redacted for part in kept), Counter())
     times = [time for part in kept for time in part.times if time is not None]
-    miner = TemplateMiner()
-    for part in kept:
-        seen: set[str] = set()
-        for place, key in enumerate(part.keys):
-            if key not in seen:
-                seen.add(key)
-                if part.messages[place]:
-                    number = part.numbers[place]
-                    miner.add(part.messages[place], part.counts[place], number, number, part.levels[place])
-    templates: Sequence[Template] = miner.templates()
+    templates: list[Template] = []
+    templates_shown = 0
+    for index, part in enumerate(kept):
+        mined = part.miner.templates()
+        offset = len(templates)
+        templates += [structs.replace(template, id=template.id + offset) for template in mined] if offset else mined
+        seen = {part.ids[place] for home, place in chosen if home == index}
+        templates_shown += len({part.miner.final(id) for id in seen if id >= 0})
     text = "\n".join(f"{line.number}: {shown(line.text)}" for line in lines)
     return Digest(
         source=Source(name=source.name, kind=source.kind, files=files),
@@ -532,7 +571,7 @@ def _assemble(
             lines_read=sum(file.lines for file in files),
             bytes_read=sum(file.bytes for file in files),
             templates=len(templates),
-            templates_shown=len({miner.assign(line.message) for line in lines if line.message}),
+            templates_shown=templates_shown,
             lines_shown=len(lines),
             tokens_estimated=tokens.estimate(text),
             lines_truncated=sum(part.truncated for part in kept),

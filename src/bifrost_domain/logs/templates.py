@@ -30,7 +30,7 @@ from bifrost_domain.logs.lines import Level
 WILDCARD = "<*>"
 
 MAX_WORD = 256
-"""Characters of one word that are looked at: it bounds what a hostile word can cost."""
+"""Characters of one word that are looked at: it bounds what a hostile word can cost. Longer ones are cut at commas."""
 
 MAX_TOKENS = 256
 """Tokens of one line that are compared. Longer lines are one sort with all that begin as they do."""
@@ -56,10 +56,15 @@ _ADJOINING = r"(?:(?<![A-Za-z0-9>)])[<>~]?=?[-+]?(?=<\*>))?<\*>(?!>)(?:[-+.:/_#T
 _REDACTED = r"\[REDACTED:([a-z0-9_-]+):[0-9A-Za-z]+\]"
 _DATE = (
     r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?"
-    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* <\*>|<\*> (?:[KMGTP]?i?[Bb]|[mnuµ]?s|secs?|[KMG]?Hz|[AP]M)\b"
+    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* <\*>"
 )
+_UNIT = r"<\*> (?:[KMGTP]?i?[Bb]|[mnuµ]?s|secs?|[KMG]?Hz|[AP]M)\b"
 _LIST = r"<\*>(?:,? <\*>|,<\*>)+"
 
+_SHORT_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_SUMMER_MONTHS = ("April", "May", "June", "July", "August", "September")
+_WINTER_MONTHS = ("October", "November", "December", "January", "February", "March")
+_MONTHS = frozenset((*_SHORT_MONTHS, *_SUMMER_MONTHS, *_WINTER_MONTHS))
 _CODED = frozenset({"code", "status", "errno", "signal", "code:", "status:", "errno:", "signal:"})
 
 
@@ -80,23 +85,31 @@ def mask(text: str) -> str:
     before = masked = ""
     for word, shape in zip(text.split(), text.translate(_FOLD).split(), strict=True):
         last = masked
-        masked = _mask_shape(shape)
-        if not masked:
-            masked = _mask_coded(word)
-        elif WILDCARD in masked:
+        masked = _mask_word(word, shape)
+        if WILDCARD in masked:
             if masked == last:
                 continue
-            if before in _CODED and word.rstrip(".,;)")[:6].isdigit():
+            if before in _CODED and len(code := word.rstrip(".,;)")) <= 5 and code.isdigit():
                 masked = word
         words.append(masked)
         before = word
     line = " ".join(words)
     if WILDCARD in line:
-        line = _compiled(_LIST).sub(WILDCARD, _compiled(_DATE).sub(WILDCARD, line))
+        if not _MONTHS.isdisjoint(words):
+            line = _compiled(_DATE).sub(WILDCARD, line)
+        line = _compiled(_LIST).sub(WILDCARD, _compiled(_UNIT).sub(WILDCARD, line))
     return line
 
 
 _FOLD = str.maketrans("123456789", "000000000")
+_PIECE = r"[^,;&\"]+|[,;&\"]"
+
+
+def _mask_word(word: str, shape: str) -> str:
+    if len(word) > MAX_WORD:
+        pieces = zip(_compiled(_PIECE).findall(word), _compiled(_PIECE).findall(shape), strict=True)
+        return "".join([_mask_shape(zeroed[:MAX_WORD]) or _mask_coded(piece[:MAX_WORD]) for piece, zeroed in pieces])
+    return _mask_shape(shape) or _mask_coded(word)
 
 
 @lru_cache(_MEMO)
@@ -104,7 +117,6 @@ def _mask_shape(word: str) -> str:
     """The mask of every word that is `word` with other digits, or "" where digits may matter: see `_mask_coded`."""
     if word.isalpha():
         return word
-    word = word[:MAX_WORD]
     if "0" in word and _compiled(_CODE).search(word):
         return ""
     if "REDACTED" in word:
@@ -113,12 +125,12 @@ def _mask_shape(word: str) -> str:
         word = _compiled(_OBJECT).sub(WILDCARD, _compiled(_MAIL).sub(WILDCARD, word))
     if "mp" in word:
         word = _compiled(_TEMPORARY).sub(WILDCARD, word)
-    return _mask_digits(word) if "0" in word else word
+    return _mask_digits(word) if "0" in word or word.count("-") >= 4 else word
 
 
 def _mask_coded(word: str) -> str:
     """A word that holds an error code or a status, which are kept."""
-    parts = _compiled(_CODE).split(word[:MAX_WORD])
+    parts = _compiled(_CODE).split(word)
     parts[::2] = map(_mask_digits, parts[::2])
     return "".join(parts)
 
@@ -173,10 +185,13 @@ def _unquoted(masked: str) -> str:
 
 def _tokens(masked: str) -> _Tokens:
     """The line cut at blanks and delimiters, with URLs, paths and endpoints as one wildcard each."""
-    words = masked.split()
-    if len(words) == 1:
-        return _tokens_of(words[0])[:MAX_TOKENS]
-    return tuple(islice((token for word in words for token in _tokens_of(word)), MAX_TOKENS))
+    return tuple(islice((token for word in masked.split() for token in _tokens_in(word)), MAX_TOKENS))
+
+
+def _tokens_in(word: str) -> _Tokens:
+    if len(word) > MAX_WORD:
+        return tuple([token for piece in _compiled(_PIECE).findall(word) for token in _tokens_of(piece[:MAX_WORD])])
+    return _tokens_of(word)
 
 
 @lru_cache(_MEMO)
@@ -191,7 +206,8 @@ def _tokens_of(word: str) -> _Tokens:
         word = _compiled(_ENDPOINT).sub(WILDCARD, word)
     if any(map(str.isdigit, word)):
         word = _compiled(r"[0-9]+").sub(WILDCARD, word)
-    word = _compiled(_ADJOINING).sub(WILDCARD, word)
+    if WILDCARD in word:
+        word = _compiled(_ADJOINING).sub(WILDCARD, word)
     return tuple(map(_bare, _compiled(_TOKEN).findall(word)))
 
 
@@ -220,31 +236,44 @@ def _tells_state(token: str) -> bool:
 
 
 _FEW = 4
-"""A place with so many different words varies, where all else is equal."""
+"""So many different words at a place make it vary, where all else in the line is equal."""
 
 _FEW_NAMES = 2
+"""The same for names, and for words at a place that is known to vary elsewhere."""
+
 _LEADING = 4
+"""The first word tells what the line is about: it takes so many times as many values."""
+
 _STATE = 3
-_SCANT = {1: 1 << 62, 2: 2, 3: 1.5}
+"""The same for words that tell what happened: these are often all that tells one message from another."""
+
+_SCANT = {1: float("inf"), 2: 2.0, 3: 1.5}
+"""The same by how many words the line has: the fewer, the less shows that lines are alike. One alone never varies."""
+
+_ROUNDS = 8
+"""What is found to vary makes more lines alike, so it is looked for again; a hostile log could go on for long."""
 
 
 def _cluster(rows: Iterable[_Tokens]) -> dict[_Tokens, _Tokens]:
     """The pattern of each row: its tokens with `_VARIABLE` where the rows that are otherwise like it differ."""
     patterns = {row: row for row in rows}
-    while True:
+    for _ in range(_ROUNDS):
         before = patterns
         for widen in (_widen_names, _widen_words, _join_equal):
-            wider = widen(set(patterns.values()))
-            patterns = {row: wider.get(pattern, pattern) for row, pattern in patterns.items()}
-        if all(patterns[row] == before[row] for row in patterns):
-            return patterns
+            if wider := widen(set(patterns.values())):
+                patterns = {row: wider.get(pattern, pattern) for row, pattern in patterns.items()}
+        if patterns is before:
+            break
+    return patterns
 
 
 def _widen_names(rows: set[_Tokens]) -> dict[_Tokens, _Tokens]:
     """Rows that are equal but for names and masked places are one."""
     families: defaultdict[_Tokens, list[_Tokens]] = defaultdict(list)
     for row in rows:
-        families[tuple([_VARIABLE if _kind(token) in (_MASKED, _NAME) else token for token in row])].append(row)
+        frame = tuple([_VARIABLE if _kind(token) in (_MASKED, _NAME) else token for token in row])
+        if _VARIABLE in frame:
+            families[frame].append(row)
     wider: dict[_Tokens, _Tokens] = {}
     for frame, family in families.items():
         if len(family) == 1 or not any(_kind(token) == _WORD for token in frame):
@@ -258,7 +287,8 @@ def _widen_names(rows: set[_Tokens]) -> dict[_Tokens, _Tokens]:
                 if not _is_key(frame, place) and len(values) >= least:
                     varying.append(place)
         for row in family:
-            wider[row] = _replaced(row, varying)
+            if (wide := _replaced(row, varying)) != row:
+                wider[row] = wide
     return wider
 
 
@@ -266,21 +296,29 @@ def _widen_words(rows: set[_Tokens]) -> dict[_Tokens, _Tokens]:
     """Where rows are equal in all but one place, and many different words stand there, that place varies.
 
     Rows are distinct, so a family of rows that differ in one place has as many values there as rows: it is enough to
-    count them. A family is named by the hash of the row in which its place varies; the hash is a sum over places, so
-    that it is got from any member's by one difference. After two words where something varies elsewhere, two values
-    are many.
+    count them. A family is named by the hash of the row in which its place varies; that hash is a sum over places, so
+    it is got from any member's by one difference. Python keys the hash of a text anew in each process, so no log can
+    aim at a collision. After two words where something varies elsewhere, two values are many.
     """
     vary, mask_ = hash(_VARIABLE), hash(WILDCARD)
+    halves = [_half_hashes(row) for row in rows]
+    shared = Counter(chain.from_iterable(halves))
     families: defaultdict[int, int] = defaultdict(int)
     masked: set[int] = set()
     varied: set[int] = set()
-    slots: set[_Tokens] = set()
+    slots = {_slot(row, place) for row in rows for place, token in enumerate(row) if token == _VARIABLE} - {()}
     places: list[tuple[_Tokens, int, list[int]]] = []
-    for row in rows:
-        total = _place_hash(WILDCARD if token == _VARIABLE else token for token in row)
+    for row, (left, right) in zip(rows, halves, strict=True):
+        middle = len(row) // 2
+        start = 0 if shared[right] > 1 else middle
+        end = len(row) if shared[left] > 1 else middle
+        if start >= end:
+            continue
+        total = left + right
         masked.add(total)
         open_places = []
-        for place, token in enumerate(row):
+        for place in range(start, end):
+            token = row[place]
             kind = _kind(token)
             if kind >= _WORD and not _is_key(row, place):
                 open_places.append(place)
@@ -290,12 +328,11 @@ def _widen_words(rows: set[_Tokens]) -> dict[_Tokens, _Tokens]:
                 )
             elif token == _VARIABLE:
                 varied.add(total + (vary - mask_) * _WEIGHTS[place])
-                if slot := _slot(row, place):
-                    slots.add(slot)
         places.append((row, total, open_places))
     wider: dict[_Tokens, _Tokens] = {}
     for row, total, open_places in places:
         varying = []
+        words = [place for place, token in enumerate(row) if _kind(token) >= _WORD]
         for place in open_places:
             own = hash(row[place])
             family = total + (vary - own) * _WEIGHTS[place]
@@ -306,16 +343,12 @@ def _widen_words(rows: set[_Tokens]) -> dict[_Tokens, _Tokens]:
             if family in varied or (mask_stands_there and (value or _kind(row[place]) == _NAME)):
                 varying.append(place)
                 continue
-            if size == 1 and not mask_stands_there:
-                continue
             if (value and names) or _slot(row, place) in slots:
-                least = _FEW_NAMES - mask_stands_there
+                least = float(_FEW_NAMES - mask_stands_there)
             else:
-                least = _FEW * _SCANT.get(len(open_places), 1)
-                if place == open_places[0] and place < 2:
-                    least *= _LEADING
-                if states * 2 > size:
-                    least *= _STATE
+                least = _FEW * _SCANT.get(len(words), 1.0)
+                least *= _LEADING if place == words[0] and place < 2 else 1
+                least *= _STATE if states * 2 > size else 1
             if size >= least:
                 varying.append(place)
         if varying:
@@ -324,27 +357,35 @@ def _widen_words(rows: set[_Tokens]) -> dict[_Tokens, _Tokens]:
 
 
 _WEIGHTS = tuple([pow(7, 1000 + place, (1 << 61) - 1) for place in range(MAX_TOKENS)])
+
+# A family counts its rows, names and states in 24 bits each of one integer: most have one row, and there are many.
 _COUNT = (1 << 24) - 1
 _ONE = 1
 _ONE_NAME = _ONE | 1 << 24
 _ONE_STATE = 1 << 48
 
 
-def _place_hash(row: Iterable[str]) -> int:
-    return sum(map(mul, map(hash, row), _WEIGHTS))
+def _half_hashes(row: _Tokens) -> tuple[int, int]:
+    """The hashes of the halves of a row, whose sum is its hash: rows that differ in one place share a half."""
+    terms = list(map(mul, map(hash, (WILDCARD if token == _VARIABLE else token for token in row)), _WEIGHTS))
+    middle = len(terms) // 2
+    return sum(terms[:middle], len(terms)), sum(terms[middle:], -len(terms))
 
 
 def _join_equal(rows: set[_Tokens]) -> dict[_Tokens, _Tokens]:
     """Rows that differ only in that a place was masked in one and varies in another are one."""
     alike: defaultdict[_Tokens, list[_Tokens]] = defaultdict(list)
     for row in rows:
-        alike[tuple([WILDCARD if token == _VARIABLE else token for token in row])].append(row)
-    return {
-        row: tuple([_VARIABLE if _VARIABLE in tokens else tokens[0] for tokens in zip(*same, strict=True)])
-        for same in alike.values()
-        if len(same) > 1
-        for row in same
-    }
+        if _VARIABLE in row:
+            alike[tuple([WILDCARD if token == _VARIABLE else token for token in row])].append(row)
+    wider: dict[_Tokens, _Tokens] = {}
+    for masked, same in alike.items():
+        if masked in rows:
+            same.append(masked)
+        if len(same) > 1:
+            joined = tuple([_VARIABLE if _VARIABLE in tokens else tokens[0] for tokens in zip(*same, strict=True)])
+            wider |= {row: joined for row in same if row != joined}
+    return wider
 
 
 def _is_key(row: _Tokens, place: int) -> bool:
@@ -392,6 +433,7 @@ class _Mined(Struct, frozen=True, kw_only=True):
 
 _GIVEN_UP: _Tokens = (_VARIABLE,)
 _MAX_SHAPES = 256
+"""Sets of varying places, for each length of line, that a line that was never added is compared with."""
 
 
 class TemplateMiner:
@@ -522,7 +564,7 @@ def _written(masked: str, pattern: _Tokens) -> str:
     place = 0
     words = []
     for word in masked.split():
-        end = place + len(_tokens_of(word))
+        end = place + len(_tokens_in(word))
         words.append("".join(pattern[place:end]))
         place = end
     text = " ".join([word for word in words if word]).replace(_VARIABLE, WILDCARD)
@@ -531,11 +573,19 @@ def _written(masked: str, pattern: _Tokens) -> str:
 
 _HEADER_FIELD = r"[\s|]*(\[[^\]]*\]:?|[^\s|]+)"
 _MAX_COLUMNS = 14
+_MAX_HEADER = 512
+"""Characters of a line that its header may take."""
 _MAX_GAP = 2
+"""Columns in a row that are plain words, a host or a user, with a marked one after them."""
 _MOST = 0.9
+"""The share of headed lines that decides for a column: a few lines of another logger do not hide the header."""
+_FEWEST = 0.1
+"""The share of lines that must be headed: the rest are continuations, such as stack traces."""
+_TIME_WITHIN = 6
 _SAMPLE = 2000
-_LEVELS = frozenset(
-    "TRACE DEBUG FINE INFO INFORMATION NOTICE WARN WARNING ERR ERROR FATAL CRIT CRITICAL SEVERE ALERT EMERG PANIC".split()
+_LEVEL_WORD = (
+    r"(?i:trace|verbose|debug|fine|info(?:rmation)?|notice|warn(?:ing)?|err(?:or)?|severe|fatal|crit(?:ical)?|alert"
+    r"|emerg|panic)|[VDIWEF]"
 )
 _PLAIN, _NUMBER, _LABEL, _LEVEL = range(4)
 _TIME = r"\d{6}|\d:\d\d|\d{4}[-/.]\d|\d\d/\d\d/"
@@ -544,13 +594,11 @@ _TIME = r"\d{6}|\d:\d\d|\d{4}[-/.]\d|\d\d/\d\d/"
 @lru_cache(_MEMO)
 def _column_kind(field: str) -> int:
     bare = field.strip("[](),;:")
-    if bare.upper() in _LEVELS or (len(bare) == 1 and bare in "VDIWEF"):
+    if _compiled(_LEVEL_WORD).fullmatch(bare):
         return _LEVEL
     if not any(map(str.isalnum, bare)):
         return _NUMBER
-    if _compiled(_DATE).fullmatch(f"{bare} {WILDCARD}") or not any(
-        map(str.isalpha, mask(bare).replace(WILDCARD, ""))
-    ):
+    if _compiled(_DATE).fullmatch(f"{bare} {WILDCARD}") or not any(map(str.isalpha, mask(bare).replace(WILDCARD, ""))):
         return _NUMBER
     return _LABEL if field.endswith(":") or field.startswith("[") else _PLAIN
 
@@ -566,40 +614,38 @@ class Header(Struct, frozen=True):
     @classmethod
     def learn(cls, sample: Sequence[str]) -> "Header":
         """The header of most lines of `sample`: none where no column near the start holds a time."""
-        columns: list[list[str]] = [[] for _ in range(_MAX_COLUMNS)]
-        lines = 0
-        for line in sample:
-            fields = list(_fields(line))
-            lines += bool(fields)
-            for column, (_, field) in zip(columns, fields, strict=False):
-                column.append(field)
+        rows = [[field for _, field in _fields(line)] for line in sample]
+        times = Counter(place for row in rows if (place := _time_place(row)) is not None)
+        if not times or max(times.values()) < _FEWEST * sum(map(bool, rows)):
+            return cls()
+        place = max(times, key=lambda it: (times[it], -it))
+        rows = [row for row in rows if _time_place(row) == place]
+        columns = [[row[index] for row in rows if index < len(row)] for index in range(_MAX_COLUMNS)]
+        most = _MOST * len(rows)
         marked: list[bool] = []
-        timed = False
+        after_level = after_label = False
         end = gap = 0
-        after_label = after_level = False
         for index, column in enumerate(columns):
             kinds = Counter(map(_column_kind, column))
-            headed = lines - kinds[_PLAIN] - (lines - len(column)) >= _MOST * lines > 0
-            marked.append(headed)
-            if not headed:
-                named = sum(any(map(str.isdigit, field)) for field in column) >= _MOST * lines
-                gap += not named
-                if gap > (1 if after_level else _MAX_GAP) or after_label:
+            marked.append(len(column) - kinds[_PLAIN] >= most > 0)
+            if not marked[-1]:
+                gap += sum(any(map(str.isdigit, field)) for field in column) < most
+                if after_label or gap > (1 if after_level else _MAX_GAP):
                     break
                 continue
-            common = kinds.most_common(1)[0][0]
-            if gap and (common != _LABEL and (after_level or all(len(set(columns[i])) == 1 for i in range(end, index)))):
+            common = max(kinds, key=kinds.__getitem__)
+            constant = all(len(set(between)) == 1 for between in columns[end:index])
+            if end < index and common != _LABEL and (after_level or constant):
                 break
-            if after_label and common == _LABEL and not all(field.startswith("[") for field in column[:20]):
+            ends_label = sum(field.endswith(":") for field in column) >= most
+            if after_label and ends_label:
                 break
-            gap = 0
-            end = index + 1
-            after_level |= common == _LEVEL
-            after_label = common == _LABEL and sum(field.endswith(":") for field in column) >= _MOST * len(column)
-            timed |= index < 6 and sum(_compiled(_TIME).search(field) is not None for field in column) >= _MOST * lines
-        return cls(tuple(marked[:end]) if timed else ())
+            end, gap = index + 1, 0
+            after_level = after_level or common == _LEVEL
+            after_label = ends_label
+        return cls(tuple(marked[:end]) if end > place else ())
 
-    def strip(self, text: str) -> str:
+    def message(self, text: str) -> str:
         """`text` without its header: all of it where it has none, as a continuation line."""
         end = 0
         for marked, (after, field) in zip(self.marked, _fields(text), strict=False):
@@ -612,8 +658,16 @@ class Header(Struct, frozen=True):
 
 def _fields(line: str) -> Iterator[tuple[int, str]]:
     """The first columns of a line, each with where it ends. A bracket is one column, blanks within it included."""
-    for match in islice(_compiled(_HEADER_FIELD).finditer(line), _MAX_COLUMNS):
+    for match in islice(_compiled(_HEADER_FIELD).finditer(line, 0, _MAX_HEADER), _MAX_COLUMNS):
         yield match.end(), match.group(1)
+
+
+def _time_place(row: Sequence[str]) -> int | None:
+    """The first of the columns near the start of a line that holds a time."""
+    for place, field in enumerate(row[:_TIME_WITHIN]):
+        if _column_kind(field) == _NUMBER and _compiled(_TIME).search(field):
+            return place
+    return None
 
 
 def template_ids(lines: Iterable[str]) -> list[int]:
@@ -628,5 +682,5 @@ def template_ids(lines: Iterable[str]) -> list[int]:
     miner = TemplateMiner()
     provisional = array("L")
     for number, line in enumerate(chain(sample, source), start=1):
-        provisional.append(miner.add(header.strip(line), first=number))
+        provisional.append(miner.add(header.message(line), first=number))
     return [miner.final(id) for id in provisional]

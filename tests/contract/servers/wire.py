@@ -25,6 +25,7 @@ class Behaviour:
     fault: hang_first, hang_middle, cut, reset, error_event, throttle_event, html, empty, endless, huge, or none.
     raw: a body to send as it is in place of an answer.
     dribble: send one byte at a time.
+    location: the path that a redirect names.
     """
 
     pieces: Sequence[str] = ("a", "b")
@@ -32,6 +33,7 @@ class Behaviour:
     fault: str = ""
     raw: bytes | None = None
     dribble: bool = False
+    location: str = ""
     truncated: bool = False
     input_tokens: int = 7
     output_tokens: int = 3
@@ -180,6 +182,8 @@ class Stub:
             await connection.hang()
         if behaviour.status != 200:
             headers, body = self.refusal(behaviour.status, request.body)
+            if behaviour.location:
+                headers = {**headers, "Location": self.url + behaviour.location}
             await connection.head(behaviour.status, "application/json", {**headers, "Connection": "close"})
             await connection.send(body)
             await connection.end()

@@ -1,5 +1,7 @@
 """Where tools print the names of tests, findings, places, totals and exit statuses."""
 
+# ruff: noqa: E501  (a pattern or a sentence stands on one line, so that it can be searched for and compared)
+
 from bifrost_domain.diagnosis.signature import Mark, MarkKind
 
 _PATH = r"(?P<file>(?:[A-Za-z]:)?[\w@.+~/\\\[\]()-]*[\w\])-]\.[A-Za-z][\w+]{0,9})"
@@ -18,7 +20,7 @@ MARKS = (
             r"^(?P<test>\w+ \([\w.]+\)) \.\.\. (?:FAIL|ERROR)$",
             # jest, vitest, playwright, cypress, mocha, ava, deno, bun
             r"^\s*FAIL\s+(?:\|[\w-]+\|\s+)?(?:[\w-]+\s+)?(?P<test>(?P<file>\S+\.(?:[cm]?[jt]sx?|vue|svelte|snap))(?: > .+?)?)(?:\s+\([\d.]+\s?m?s\))?$",
-            r"^\s*● (?P<test>[^●]*[^●\s:])\s*$",
+            r"^\s*● (?P<test>[^●]* › [^●]*[^●\s:]|[^●]*[a-z][^●]*[^●\s:])\s*$",
             r"^\s+(?:×|✗|✖|✘)\s+(?P<test>\S.*?)(?:\s+\(?\d+(?:\.\d+)?\s?m?s\)?)?$",
             r"^\s+\d+\) (?P<test>\[[\w -]+\] › (?P<file>[^:\s]+):\d+:\d+ › .+?)\s*[─=]*$",
             r"^\(fail\) (?P<test>.+?)(?: \[[\d.]+m?s\])?$",
@@ -55,7 +57,7 @@ MARKS = (
             # Swift, Xcode
             r"Test [Cc]ase '(?P<test>[^']+)' failed",
             r"^✘ Test (?P<test>\S.*?) (?:failed after|recorded an issue)",
-            r"^\s+✗ (?P<test>\w+, .+)$",
+            r"^\s+✗ (?P<test>\w+), ",
             # Elixir, Haskell, Perl and TAP, Bats, R, Julia, OCaml, Bazel, Lua
             r"^\s+\d+\) (?P<test>(?:test|doctest) .+ \([A-Z][\w.]+\))$",
             r"^\s+(?P<test>\S.*?):\s+FAIL(?: \([\d.]+s\))?$",
@@ -113,7 +115,7 @@ MARKS = (
             r"panicked at (?P<file>[\w./\\-]+\.rs):(?P<line>\d+)",
             r"panicked at '.*', (?P<file>[\w./\\-]+\.rs):(?P<line>\d+)",
             rf"^\s+{_PATH}:(?P<line>\d+)(?::\d+)?(?::|\s|$)",
-            rf"^(?P<file>(?:[\w.-]*/)?(?:Dockerfile|Containerfile|Makefile)[\w.-]*):(?P<line>\d+)",
+            r"^(?P<file>(?:[\w.-]*/)?(?:Dockerfile|Containerfile|Makefile)[\w.-]*):(?P<line>\d+)",
             rf"^\s*# {_PATH}:(?P<line>\d+):in ",
             rf"^(?:would reformat|reformatted|Would reformat:|unformatted:?|File .*is not formatted:) {_PATH}",
             rf"^(?:\[warn\]|\[error\]) {_PATH}(?:$|:)",
@@ -124,7 +126,7 @@ MARKS = (
             rf"##\[error\]{_PATH}[#:](?:L)?(?P<line>\d+)",
             rf"##\[error\]{_PATH}\((?P<line>\d+),\d+\):",
             rf"^Error: +{_PATH}[:#(]L?(?P<line>\d+)",
-            rf"^\s+on {_PATH} line (?P<line>\d+)",
+            rf"^\s*on {_PATH} line (?P<line>\d+)",
             rf"^\s*\|?\s*{_PATH}:(?P<line>\d+):\d+: (?:error|warning)",
         ),
     ),
@@ -185,8 +187,29 @@ MARKS = (
             r"^\+ (?P<command>[a-z][\w./-]+ .*)$",
             r"^\$ (?P<command>[\w./-]+.*)$",
             r"^(?:nox|tox) > (?:Command|Running)",
-            r"^travis_cmd |^> [\w@./-]+@\S+ [\w:-]+",
+            r"^> [\w@./-]+@\S+ [\w:-]+",
+            r"^#\d+ \[.*\d+/\d+\] (?:RUN|COPY|ADD|FROM) ",
+            r"^\s*> \[.*\] (?:RUN|COPY|ADD|FROM) ",
         ),
+    ),
+    Mark(
+        MarkKind.ADVICE,
+        (
+            r"(?i)\bplease run\b|\brun [`'\"][^`'\"]+[`'\"]|^(?:hint|help): |\bto fix (?:this|these|the|them)\b|\bto add an exception\b",
+            r"(?i)\brun (?:with|again with)\b|\brerunning\b.*\bwith\b|Forgot to run|--fix\b|--write\b",
+        ),
+    ),
+    Mark(
+        MarkKind.RUNNER,
+        (
+            r"^##\[(?:group|endgroup|error|warning|command|section|debug)\]|^(?:##\[error\])?Process completed with exit code",
+            r"^travis_(?:fold|time):|^Done\. Your build exited|^Worker information|^section_(?:start|end):\d",
+            r"^Current runner version|^Job succeeded$|^ERROR: Job failed|^\[Pipeline\] |^Running with gitlab-runner",
+        ),
+    ),
+    Mark(
+        MarkKind.LISTED,
+        (r"^\s*(?P<file>(?:[\w@.+-]+/)*[\w.+-]+\.[A-Za-z]\w{0,7})$",),
     ),
     Mark(
         MarkKind.HEALTHY,

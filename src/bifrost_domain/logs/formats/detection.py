@@ -11,7 +11,7 @@ from bifrost_domain.logs.formats.headers import Reader, TextReader, learn
 from bifrost_domain.logs.formats.records import JournaldReader, JsonReader, LogfmtReader, decode_object, read_logfmt
 from bifrost_domain.logs.formats.times import Clock
 from bifrost_domain.logs.formats.wrappers import (
-    _ISO,
+    ISO_TIME,
     AccessReader,
     CriReader,
     DockerReader,
@@ -20,8 +20,10 @@ from bifrost_domain.logs.formats.wrappers import (
     RunnerReader,
     access_pattern,
     docker_record,
+    strip_runner,
     unescape,
 )
+from bifrost_domain.logs.lines import Fields
 
 SAMPLE = 200
 """How many lines of a file are looked at."""
@@ -50,24 +52,26 @@ def _shapes() -> tuple[tuple[str, Callable[[str], Any]], ...]:
 
     return (
         ("docker", docker_record),
-        ("cri", matcher(rf"{_ISO} (?:stdout|stderr) [PF](?::\w+)?(?: |$)")),
+        ("cri", matcher(rf"{ISO_TIME} (?:stdout|stderr) [PF](?::\w+)?(?: |$)")),
         ("github-actions", matcher(
             r"(?:[^\t]{1,200}\t[^\t]{1,200}\t(?:\\u\{feff\})?)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z(?: |$)")),
-        ("gitlab", matcher(rf"{_ISO} \d\d[OE][ +]?|section_(?:start|end):\d+:")),
+        ("gitlab", matcher(rf"{ISO_TIME} \d\d[OE][ +]?|section_(?:start|end):\d+:")),
         ("travis", matcher(r"travis_(?:fold|time):")),
         ("kubectl-prefix", matcher(r"\[pod/[^\]/ ]{1,253}/[^\] ]{1,253}\] ")),
         ("kubectl", matcher(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z(?: |$)")),
         ("compose", matcher(r"[a-z0-9][\w.-]{0,80} +\| ")),
         ("klog", matcher(r"[IWEF](?:\d{4}){1,2} \d\d:\d\d:\d\d\.\d{1,9} +\d+ \S+:\d+\]")),
         ("nginx-error", matcher(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]{3,7}\] \d+#\d+: ")),
-        ("apache-error", matcher(r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d(?:\.\d+)? \d{4}\] \[(?:[a-z_0-9]+:)?[a-z0-9]+\] ")),
+        ("apache-error", matcher(
+            r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d(?:\.\d+)? \d{4}\] \[(?:[a-z_0-9]+:)?[a-z0-9]+\] ")),
         ("access", access_pattern().match),
         ("cloudwatch-tail", matcher(
             r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+00:00) \S*(?:\[\$?\w+\]|/)\S*[0-9a-f]{8,}\S* ")),
         ("cloudwatch-csv", matcher(r'"?@?timestamp"?,"?@?message"?|\d{13},')),
         ("journald-export", matcher(r"__CURSOR=|__REALTIME_TIMESTAMP=|_BOOT_ID=")),
         ("syslog", matcher(
-            r"<\d{1,3}>(?:\d )?\S|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ \S|" + _ISO + r" [\w.-]+ [\w./@-]+\[\d+\]: ")),
+            r"<\d{1,3}>(?:\d )?\S|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ \S"
+            rf"|{ISO_TIME} [\w.-]+ [\w./@-]+\[\d+\]: ")),
         ("logfmt", read_logfmt),
     )  # fmt: skip
 
@@ -95,22 +99,20 @@ def _detect(lines: Sequence[str], reference: datetime | None, depth: int) -> Rea
         case "docker":
             return DockerReader(inner([unescape(record["log"]) for text in lines if (record := docker_record(text))]))
         case "cri":
-            return CriReader(inner(stripped(rf"{_ISO} \w+ [PF](?::\w+)? ?")))
+            return CriReader(inner(stripped(rf"{ISO_TIME} \w+ [PF](?::\w+)? ?")))
         case "github-actions" | "gitlab" | "travis":
-            from bifrost_domain.logs.formats.wrappers import strip_runner
-
             return RunnerReader(_inside_runner([strip_runner(text) for text in lines], reference), shape)
         case "kubectl-prefix":
             pattern = r"\[pod/(?P<source>[^\]/ ]{1,253}/[^\] ]{1,253})\] "
             return PrefixReader(inner(stripped(pattern)), "kubectl", pattern)
         case "kubectl":
-            pattern = rf"(?P<time>{_ISO})(?: |$)"
+            pattern = rf"(?P<time>{ISO_TIME})(?: |$)"
             return PrefixReader(inner(stripped(pattern)), "kubectl", pattern)
         case "compose":
             pattern = r"(?P<source>[a-z0-9][\w.-]{0,80}) +\| "
             return PrefixReader(inner(stripped(pattern)), "compose", pattern)
         case "cloudwatch-tail":
-            pattern = rf"(?P<time>{_ISO}) (?P<source>\S{{1,300}}) "
+            pattern = rf"(?P<time>{ISO_TIME}) (?P<source>\S{{1,300}}) "
             return PrefixReader(inner(stripped(pattern)), "cloudwatch", pattern)
         case "cloudwatch-csv":
             pattern = r'(?P<time>\d{13}),"?'
@@ -155,7 +157,7 @@ class MixedReader:
     def reset(self) -> None:
         self._json.reset()
 
-    def read(self, text: str) -> Any:
+    def read(self, text: str) -> Fields:
         first = text[:1]
         if first == "{" and text[-1:] == "}":
             return self._json.read(text)

@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bifrost_domain.logs.formats.levels import LEVELS, SYSLOG_LEVELS, level_of
+from bifrost_domain.logs.formats.levels import LEVELS, SYSLOG_LEVELS
 from bifrost_domain.logs.formats.times import Clock, Moment
 from bifrost_domain.logs.lines import Fields, Level
 
@@ -76,17 +76,20 @@ _HOST_TAG = (
 )
 _HOST = r"(?P<host>[\w.:/@%-]{1,100})(?=\s)"
 _RFC5424 = (
-    r"<(?P<priority>\d{1,3})>\d (?P<time>\S{1,40}) (?P<host>\S{1,255}) (?P<app>\S{1,48}) (?P<process>\S{1,128}) \S{1,32} "
-    r"(?:-|(?:\[(?:[^\]\\\"]|\\.|\"(?:[^\"\\]|\\.)*+\")*+\])++)(?: |$)(?:\\u\{feff\})?"
+    r"<(?P<priority>\d{1,3})>\d (?P<time>\S{1,40}) (?P<host>\S{1,255}) (?P<app>\S{1,48}) "
+    r"(?P<process>\S{1,128}) \S{1,32} (?:-|(?:\[(?:[^\]\\\"]|\\.|\"(?:[^\"\\]|\\.)*+\")*+\])++)(?: |$)(?:\\u\{feff\})?"
 )
 _PRIORITY = r"<(?P<priority>\d{1,3})>"
 _PREFIX_LEVEL = (
-    r"(?:\[\s?(?P<boxed>[A-Za-z]{3,9})\s{0,4}\]:?|(?P<rails>[DIWEFA]), (?=\[\d)|(?P<colon>[A-Z]{4,9}|info|warn|fail|crit|dbug|trce)"
+    r"(?:\[\s?(?P<boxed>[A-Za-z]{3,9})\s{0,4}\]:?|(?P<rails>[DIWEFA]), (?=\[\d)"
+    r"|(?P<colon>[A-Z]{4,9}|info|warn|fail|crit|dbug|trce)"
     r"(?::(?P<logger>[\w.]{1,80}):(?=\S)|: {0,5}|\[\d{4}\] )|(?P<logcat>[VDIWEF])/(?P<tag>[^()\s]{1,60}) ?\(\s*\d+\): )"
 )
 _REDIS = r"(?:(?P<pid>\d+):(?P<role>[MSCX])|\[\d+\]) (?=\d{1,2} [A-Z][a-z]{2} )"
 _REDIS_MARKS = {".": Level.DEBUG, "-": Level.DEBUG, "*": Level.INFO, "#": Level.WARNING}
 _UPTIME = r"\[ {0,5}\d{1,7}\.\d{3,6}\] "
+_PROCESS = r"\( *\d+\):"
+_CONNECTION = r"\d+#\d+: "
 _LOGGER_END = r" {0,40}(?: [-–:]|:) "
 _CALLER = re.compile(r"[\w./@+-]{1,120}\.\w{1,5}:\d+:?")
 _DOTTED = re.compile(r"[A-Za-z_][\w$-]*(?:(?:\.|::|\$|/)[\w$<>-]+)+")
@@ -117,6 +120,8 @@ class TextReader:
         self._redis = re.compile(_REDIS).match
         self._uptime = re.compile(_UPTIME).match
         self._logger_end = re.compile(_LOGGER_END).match
+        self._process = re.compile(_PROCESS).match
+        self._connection = re.compile(_CONNECTION).match
 
     def reset(self) -> None:
         pass
@@ -126,7 +131,7 @@ class TextReader:
         if header is None:
             return Fields(message=text, start=not (self.habits.headed and text[:1] in (" ", "\t", "}", "]", ")")))
         return Fields(
-            message=text[header.end :].strip(),
+            message=text[header.end :].strip() or text,
             time=header.moment.at if header.moment is not None else None,
             level=header.level,
             source=header.source,
@@ -139,12 +144,16 @@ class TextReader:
         first = text[0]
         if first == "<":
             return self._with_priority(text)
-        level, source, position = None, None, 0
+        level: Level | None = None
+        source: str | None = None
+        position = 0
+        rails = False
         if first.isalpha() or first == "[":
             prefix = self._prefix_level(text, 0, _HEADER)
             if prefix is not None and (found := _prefixed_level(prefix)) is not None:
                 level, position = found, prefix.end()
                 source = prefix["logger"] or prefix["tag"]
+                rails = prefix["rails"] is not None
             elif first == "[" and (uptime := self._uptime(text)) is not None:
                 return Header(end=uptime.end())
         elif first.isdigit() and (redis := self._redis(text)) is not None:
@@ -155,19 +164,15 @@ class TextReader:
         if found_time is None:
             if level is None:
                 return None
-            return Header(end=self._after_level(text, position, source), level=level, source=source)
+            return Header(end=position, level=level, source=source)
         moment, year_less = found_time
-        if level is None and (year_less or self.habits.host or self.habits.lead):
+        if level is None and (year_less or self.habits.host):
             program = self._program(text, moment.end, year_less)
             if program is not None:
                 return replace(program, moment=moment)
-        columns = self._columns(text, moment.end, level)
-        return Header(
-            end=columns.end, moment=moment, level=columns.level, source=columns.source if source is None else source
-        )
-
-    def _after_level(self, text: str, position: int, source: str | None) -> int:
-        return position
+        # Ruby's Logger says the level twice: a letter before the time, and the word after the process.
+        columns = self._columns(text, moment.end, None if rails else level)
+        return Header(end=columns.end, moment=moment, level=columns.level or level, source=source or columns.source)
 
     def _time(self, text: str, position: int) -> tuple[Moment, bool] | None:
         """The header's time, and whether it is of the form that syslog has, without a year."""
@@ -239,13 +244,13 @@ class TextReader:
         return None
 
     def _columns(self, text: str, position: int, level: Level | None) -> Header:
-        """The columns after a time. Those before a level count only if the level comes; `settled` is what surely does."""
+        """The columns after a time. Those before a level count only if it comes; `settled` is what surely does."""
         limit = min(len(text), position + _HEADER)
         settled = position
         source: str | None = None
         candidate: str | None = None
         boxes = names = numbers = 0
-        boxed_after = False
+        boxed_after = piped = lettered = False
         for _ in range(_MAX_COLUMNS):
             gap, position = position, _skip(text, position)
             gap = position - gap
@@ -257,8 +262,10 @@ class TextReader:
                 if rule is None:
                     break
                 position = rule.end()
-                if level is not None or candidate is None:
+                piped = piped or (rule[0] == "|" and names == numbers == boxes == 0)
+                if level is not None or candidate is None or (piped and rule[0] == "|"):
                     settled = position
+                    source = source or (candidate if piped else None)
                 if level is not None and (source is not None or boxed_after) and rule[0] not in ",|])":
                     break
                 continue
@@ -272,6 +279,9 @@ class TextReader:
                     level, name = found
                     source, settled, boxes = name or source or candidate, position, 0
                     continue
+                if source is not None and first == "(" and _CALLER.fullmatch(inner) is not None:
+                    settled = position
+                    continue
                 if first in "({" or boxes == 3:
                     break
                 boxes += 1
@@ -281,7 +291,7 @@ class TextReader:
                 plain = " " not in inner or inner.startswith(("pid ", "req-"))
                 if plain:
                     boxed_after = level is not None
-                    if not inner.isdigit() and inner not in ("", "-"):
+                    if any(map(str.isalpha, inner)):
                         candidate = candidate or inner
                 if plain and (level is not None or boxes <= 2):
                     settled = position
@@ -295,10 +305,11 @@ class TextReader:
                         if numbers <= self.habits.numbers:
                             settled = position
                         continue
-                    spring = text.startswith(" --- ", number.end())
-                    if spring:
+                    if text.startswith(" --- ", number.end()):
                         position = settled = number.end() + 5
                         continue
+                    if (connection := self._connection(text, position)) is not None:
+                        settled = connection.end()
                     break
             word = self._word(text, position, limit)
             if word is None:
@@ -308,6 +319,7 @@ class TextReader:
                 found_level = self._level_word(token, text, end)
                 if found_level is not None:
                     level, name, end = found_level
+                    lettered = len(token) == 1
                     source = name or candidate
                     candidate = None
                     settled = position = position + end
@@ -327,8 +339,10 @@ class TextReader:
                 candidate = token.rstrip(":")
                 position = end
                 continue
-            logger = self._logger(token, text, end)
+            logger = (end, True) if lettered and token[-1] == ":" else self._logger(token, text, end)
             if logger is None:
+                if boxed_after and source is None and token.count(".") >= 2 and _DOTTED.fullmatch(token) is not None:
+                    settled, source = end, token
                 break
             settled, ends = logger
             source = token.rstrip(":")
@@ -351,7 +365,8 @@ class TextReader:
                 if bare[-1:].isdigit() and bare.rstrip("12345") == "DEBUG":
                     return Level.DEBUG, None, len(token)
                 return None
-            name = name.partition("(")[0]
+            if "(" in name and (process := self._process(text, end - len(token) + token.index("("))) is not None:
+                return level, name.partition("(")[0], process.end() - end + len(token)
             return level, name, len(token)
         following = text[end : end + 2]
         if bare.isupper():
@@ -381,9 +396,11 @@ class TextReader:
             return end, False
         following = text[end : end + 2]
         if _DOTTED.fullmatch(token) is not None and (
-            self.habits.dotted or following in (" [", "  ") or following[:1] in ("\t", "|", "[")
+            self.habits.dotted or following in (" [", " (", "  ") or following[:1] in ("\t", "|", "[")
         ):
             return end, False
+        if following[:1] == "]" and following != "]:":
+            return end + 1, True
         if following[:1] == "|" or (following == "  " and token.isupper()):
             return end, text[end : end + 1] != "|" and not text[end:].lstrip().startswith("[")
         return None
@@ -411,7 +428,6 @@ def learn(sample: Sequence[str], reference: datetime | None = None) -> Habits:
     reader = TextReader(reference, habits)
     headers = [(text, header) for text in lines if (header := reader.header(text)) is not None]
     timed = [(text, header) for text, header in headers if header.moment is not None]
-    levelled = [text[header.end :] for text, header in timed if header.level is not None]
     bare = [text[header.end :].lstrip() for text, header in timed if header.level is None and header.source is None]
     if _most(bare, len(timed), lambda rest: rest.partition(" ")[0].lower() in LEVELS):
         return learn_more(lines, reference, replace(habits, plain_level=True, headed=_headed(sample, timed)))
@@ -513,6 +529,3 @@ def _column_like(token: str, text: str, end: int) -> bool:
     if _NAME.fullmatch(token) is None:
         return False
     return not token.isalpha() or (token.isupper() and len(token) > 1)
-
-
-__all__ = ["Habits", "Header", "Reader", "TextReader", "learn", "level_of"]

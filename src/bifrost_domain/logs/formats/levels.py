@@ -1,7 +1,9 @@
 """How loud a line is: from a word or number that a format carries, or from the words of its message."""
 
-import re
 from functools import cache
+from typing import Any, NamedTuple
+
+import re2
 
 from bifrost_domain.logs.lines import Level
 
@@ -56,81 +58,99 @@ def _by_threshold(value: float, steps: tuple[tuple[int, Level], ...]) -> Level:
 _LOOKED_AT = 400
 """Where a line says how loud it is, it says so early; this bounds what a line can cost."""
 
-_STEMS = (
-    "rror", "ail", "FAIL", "RROR", "xception", "warn", "Warn", "WARN", "atal", "FATAL", "anic", "PANIC", "raceback", "ritical",
-    "CRIT", "E  ", "ERR", "not ok", "***", "enied", "efused", "annot", "ould not", "nable to", "illed", "imed out", "egmentation",
-    "bort", "eprecat", "✗", "✘", "✖", "✕", "×", "●", "not found", "No such", "ndefined", "nresolved", "exit", "onflict", "nvalid",
-    "ut of memory", "core dumped", "oom-kill", "EVERE", "nexpected", " 5", "mergency", "xpired", "issing", "eset by peer",
-    "no space", "No space", "EMERG", "ALERT", "ERESOLVE", "ENOENT",
-)  # fmt: skip
+# A word that is no part of a path, an option, an identifier or an assignment.
+_BEFORE = r"(?:^|[^\w./\\@$#%&+=<-])"
+_AFTER = r"(?:[^\w/\\=.(!-]|!|\.(?:\W|$)|\([^)]|$)"
 
-_NOT_PART = r"(?<![\w./\\@$#%&+=<-])"
-_WORD_END = r"(?![\w/\\=-]|\.\w|\(\))"
+_COUNTED = r"(?:errors?|failures?|failed|failing|warnings?|exceptions?|problems?|ERRORS?|FAILED|Errors?|Failures?)"
 
 _QUIET = (
-    r"^\s*+(?:[$>] |\+{1,3} (?!\s)|(?:ok|PASS|PASSED|pass|✓|✔|√)\b|✓|✔|√|\[command\])"
-    r"|(?:\bok|\bPASS(?:ED)?|\bpassed|✓|\bOK|\bSUCCESS)\s*+(?:[\[(][^\])]{0,30}[\])]|in [\d.]+ ?m?s)?+\s*+$"
-    r"|\bset -e|\|\| exit|\bif \[|\bthen$"
+    r"^\s*(?:[$>] |\+{1,3} \S|(?:ok|PASS|PASSED|pass|SKIP|SKIPPED)\b|✓|✔|√|\[command\])",
+    r"(?:\bok|\bPASS(?:ED)?|(?:\.\.\.|:|-) ?passed|✓|\bOK|\bSUCCESS|\bSuccess)"
+    r"\s*(?:[\[(][^\])]{0,30}[\])]|in [\d.]+ ?m?s)?\s*$",
+    r"\bset -e|\|\| exit|\bif \[|\bthen$",
 )
+"""Echoed commands, and tests that passed, whatever their names say."""
+
 _NOTHING = (
-    r"\b(?:0|no|No|NO|zero|without|any|ignor\w{1,3}|on|if|0 potential) +(?:(?:\w+) +)?(?:errors?|failures?|failed|failing|warnings?|exceptions?|"
-    r"fatal|problems?|ERRORS?|FAILED|Errors?|Failures?)\b"
-    r"|\b(?:errors?|fail(?:ed|ures?|ing)?|warnings?|exceptions?|error_count|ERRORS?|FAILED|aborted)\b['\"]?(?: +count)?\s?[:=]\s*+['\"]?"
-    r"(?:0|none|null|nil|false|''|\"\")(?![\w.])"
+    rf"\b(?:0|no|No|NO|zero|without|any|ignor\w{{1,3}}|on|if) +(?:\w+ +)?{_COUNTED}\b",
+    r"\b(?:\w*_)?(?:[Ee]rrors?|[Ff]ail(?:ed|ures?|ing)?|[Ww]arnings?|[Ee]xceptions?|ERRORS?|FAILED|[Aa]borted)\b"
+    r"['\"]?(?: +count)?\s?[:=]\s*['\"]?(?:0|none|null|nil|false|''|\"\")(?:[^\w.]|\.\s|\.?$)",
 )
+"""What says that there was none."""
+
 _CRITICAL = (
-    rf"{_NOT_PART}(?:FATAL|PANIC|CRITICAL|EMERG(?:ENCY)?|ALERT){_WORD_END}(?!\s?=)"
-    r"|^\s*+panic: |\b[Kk]ernel panic\b|\b[Oo]ut of memory: [Kk]ill|\boom-kill|\bfatal runtime error\b|\bCRIT\b"
-    r"|\bSegmentation fault|\bsegfault\b|\bcore dumped\b|^fatal error: (?:all goroutines|runtime|stack)|^SIGSEGV|\bOutOfMemoryError\b"
+    rf"{_BEFORE}(?:FATAL|PANIC|CRITICAL|EMERG(?:ENCY)?|ALERT)(?:[^\w/\\=.(\s-]|\s+[^\s=]|\.(?:\W|$)|\s*$)",
+    r"^\s*panic: |\b[Kk]ernel panic\b|\b[Oo]ut of memory: [Kk]ill",
+    r"\boom-kill|\bOOMKilled\b|\bfatal runtime error\b|\bCRIT\b",
+    r"\bSegmentation fault|\bsegfault\b",
+    r"\bcore dumped\b|^fatal error: (?:all goroutines|runtime|stack)|^SIGSEGV|OutOfMemoryError\b",
+)
+
+_SUBJECTS = (
+    "has|have|was|were|tests?|build|job|command|step|check|task|assertion|examples?|suites?|specs?|Build|Job|Command|Step|Check"
+    "|Task|Assertion|Tests?|[Cc]ompilation|[Ii]nstallation|[Aa]uthentication|[Cc]onnection|[Rr]equest|[Ll]ogin|[Vv]alidation"
+    "|verification"
 )
 _ERROR = (
-    rf"{_NOT_PART}(?:ERROR|ERR!?|Error|error|SEVERE|Severe|severe|fatal|Fatal|FAILURE|FAILED|FAIL|FAILURES|FAILURE)(?:!|{_WORD_END})"
-    r"(?<!stderr)|\berror(?:\[\w+\]| \w{1,4}\d{2,6}\b)?:|\berror=['\"]?\w"
-    r"|\b\w{0,60}(?:Error|Exception|Panic)\b(?=:|$| in thread| \(|\s-)|\bUncaught\b|\b[Uu]nhandled\b|\bTraceback \(most recent call last\)"
-    r"|^E {2,}\S|^npm ERR!|^\s*+not ok\b|^make(?:\[\d+\])?: \*{3}|^\s*+(?:✗|✘|✖|✕|×|●) \S|^--- FAIL"
-    r"|\b[Ff]ailed (?:to|with|in|at|on|for|due|because|while|when|during|after|opening|loading|building|test)\b|\b(?:has|have|was|were|test|tests|build|job|command|step|check|"
-    r"task|assertion|examples?|suites?|specs?|Build|Job|Command|Step|Check|Task|Assertion|Tests?|Compilation|compilation|Installation|authentication|Authentication|"
-    r"connection|Connection|request|Request|login|[Vv]alidation|verification|\d+) (?:has |have )?(?:[Ff]ailed|FAILED|failing|failures?)\b|^[Ff]ailed\b|: [Ff]ailed$|\bfailed[:!]"
-    r"|\b(?:[Cc]annot|[Cc]ould not|[Cc]ouldn't|[Uu]nable to|[Cc]an't) \w+|\b[Pp]ermission denied\b|\b[Aa]ccess denied\b"
-    r"|\b[Cc]onnection (?:refused|reset|timed out|closed unexpectedly)\b|\b[Nn]o such (?:file|host|table|module|container|image)\b"
-    r"|\bcommand not found\b|\bnot found$|: not found\b|\b[Tt]imed out\b|\b[Nn]o space left\b|\bundefined (?:reference|symbol|method|variable|local)\b|\b[Uu]nresolved\b"
-    r"|\b(?:exit(?:ed)?|Exit(?:ed)?)(?: with)?(?: exit)?(?: status| code| value)?:? *(?:\(?)(?!0\b)-?\d+\b|\bnon-zero\b|\b[Aa]borted\b|\b[Aa]borting\b|^Killed\b|\bKilled$|\bkilled by\b"
-    r"|\bERESOLVE\b|\bENOENT\b|\bno test files?\b(?=.*FAIL)|HTTP/\d(?:\.\d)?\" 5\d\d\b|\bCONFLICT \(|\b[Mm]erge conflict\b|\bunexpected (?:token|end|EOF)\b|\bsyntax error\b"
+    rf"{_BEFORE}(?:ERROR|ERR|Error|error|SEVERE|Severe|severe|fatal|Fatal|FAILURES?|FAILED|FAIL){_AFTER}",
+    r"==ERROR: |\berror(?:\[\w+\]| \w{1,4}\d{2,6}\b)?:|\berror=['\"]?[1-9A-Za-z]|ERR!",
+    r"(?:Error|Exception|Panic)(?::|$| in thread| \(| \[|\s-)|\bpanicked at\b|\bUncaught\b|\b[Uu]nhandled\b",
+    r"\bTraceback \(most recent call last\)",
+    r"^E {2,}\S|^\s*not ok\b|^make(?:\[\d+\])?: \*{3}|^\s*(?:✗|✘|✖|✕|×|●) \S|^--- FAIL",
+    r"\b[Ff]ailed (?:to|with|in|at|on|for|due|because|while|when|during|after|opening|loading|building|test)\b",
+    r"^[Ff]ailed\b",
+    rf"\b(?:{_SUBJECTS}) (?:has |have )?(?:[Ff]ailed|FAILED|failing|failures?)\b|: [Ff]ailed$|\bfailed[:!]",
+    r"\b[1-9]\d* (?:\w+ )?(?:failed|failures?|failing|errors?|problems?|FAILED)\b",
+    r"\b(?:[Cc]annot|[Cc]ould not|[Cc]ouldn't|[Uu]nable to|[Cc]an't) \w|\b(?:[Pp]ermission|[Aa]ccess) denied\b",
+    r"\b[Cc]onnection (?:refused|reset|timed out|closed unexpectedly)\b|\b[Tt]imed out\b|\b[Nn]o space left\b",
+    r"\b[Nn]o such (?:file|host|table|module|container|image)\b|\bcommand not found\b|\bnot found$|: not found\b",
+    r"\bundefined (?:reference|symbol|method|variable|local)\b",
+    r"\bsymbol\S* not found\b|\b[Uu]nresolved (?:external|import|symbol|ref)",
+    r"\b[Ee]xit(?:ed)?(?: with)?(?: exit)?(?: status| code| value)?:? *\(?-?[1-9]\d*\b",
+    r"\bnon-zero exit|\b[Aa]borted\b|\b[Aa]borting\b",
+    r"^Killed\b|\bKilled$|\bkilled by\b|\bERESOLVE\b|\bENOENT\b|HTTP/\d(?:\.\d)?\" 5\d\d\b",
+    r"\bCONFLICT \(|\b[Mm]erge conflict\b",
+    r"\bunexpected (?:token|end|EOF)\b|\bsyntax error\b|\b(?:CrashLoop|ImagePull)BackOff\b",
 )
+
 _WARNING = (
-    rf"{_NOT_PART}(?:WARNING|WARN|Warning|warning){_WORD_END}|\b\w{{0,60}}Warning:|^npm [Ww][Aa][Rr][Nn]\b|\bDEPRECAT\w+|\b[Dd]eprecat(?:ed|ion)\b"
-    r"|\b[Ww]arning(?:\[\w+\]| \w{1,4}\d{2,6}\b)?:|\b(?:access|connection|request) (?:denied|refused)\b"
+    rf"{_BEFORE}(?:WARNING|WARN|Warning|warning){_AFTER}|Warning:|^npm [Ww][Aa][Rr][Nn]\b|\[warn\]",
+    r"\b[Ww]arning(?:\[\w+\]| \w{1,4}\d{2,6}\b)?:|\bDEPRECAT\w+|\b[Dd]eprecat(?:ed|ion)\b",
 )
+
+
+class _Words(NamedTuple):
+    any: Any
+    quiet: Any
+    nothing: Any
+    critical: Any
+    error: Any
+    warning: Any
 
 
 @cache
-def _patterns() -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(pattern) for pattern in (_QUIET, _NOTHING, _CRITICAL, _ERROR, _WARNING))
+def _words() -> _Words:
+    groups = (_CRITICAL + _ERROR + _WARNING, _QUIET, _NOTHING, _CRITICAL, _ERROR, _WARNING)
+    return _Words(*(re2.compile("|".join(group)) for group in groups))
 
 
 def infer_level(message: str) -> Level | None:
     """The level that the words of a message tell, None where they tell none. For lines whose format carries no level.
 
-    It judges words by their place: `error:` and `ValueError` are errors; `0 errors`, `errors.py`, `--fail-fast`, an
+    It judges words by their place: `error:` and `ValueError:` are errors; `0 errors`, `errors.py`, `--fail-fast`, an
     HTTP 404, an echoed command and a test named after a failure that passed are not. Only the first 400 characters
     count (and the end, where a test's verdict stands).
     """
-    for stem in _STEMS:
-        if stem in message:
-            break
-    else:
+    if len(message) > _LOOKED_AT:
+        message = f"{message[: _LOOKED_AT - 40]} {message[-40:]}"
+    words = _words()
+    if words.any.search(message) is None or words.quiet.search(message) is not None:
         return None
-    return _judge(message if len(message) <= _LOOKED_AT else f"{message[: _LOOKED_AT - 40]} {message[-40:]}")
-
-
-def _judge(message: str) -> Level | None:
-    quiet, nothing, critical, error, warning = _patterns()
-    if quiet.search(message) is not None:
-        return None
-    said = nothing.sub(" ", message)
-    if critical.search(said) is not None:
+    said = words.nothing.sub(" ", message)
+    if words.critical.search(said) is not None:
         return Level.CRITICAL
-    failed, warned = error.search(said), warning.search(said)
+    failed, warned = words.error.search(said), words.warning.search(said)
     if warned is not None and (failed is None or warned.start() <= failed.start()):
         return Level.WARNING
     return None if failed is None else Level.ERROR

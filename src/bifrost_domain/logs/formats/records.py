@@ -15,19 +15,24 @@ from bifrost_domain.logs.lines import Fields, Level
 
 _TIME_KEYS = (
     "time", "timestamp", "@timestamp", "ts", "@t", "datetime", "eventTime", "timeUnixNano", "__REALTIME_TIMESTAMP",
-    "asctime", "date", "t", "TimeGenerated", "observedTimeUnixNano", "receiveTimestamp", "Timestamp", "time_local", "created",
+    "asctime", "date", "t", "TimeGenerated", "observedTimeUnixNano", "receiveTimestamp", "Timestamp", "time_local",
+    "created",
 )  # fmt: skip
 _LEVEL_KEYS = (
-    "level", "severity", "log.level", "lvl", "levelname", "loglevel", "logLevel", "log_level", "severityText", "severity_text",
-    "SeverityText", "@l", "s", "Level", "LogLevel", "severity_label", "severityLevel", "PRIORITY", "priority", "LEVEL", "Severity",
+    "level", "severity", "log.level", "lvl", "levelname", "loglevel", "logLevel", "log_level", "severityText",
+    "severity_text",
+    "SeverityText", "@l", "s", "Level", "LogLevel", "severity_label", "severityLevel", "PRIORITY", "priority",
+    "LEVEL", "Severity",
 )  # fmt: skip
 _MESSAGE_KEYS = (
-    "message", "msg", "MESSAGE", "@m", "@mt", "textPayload", "short_message", "body", "log", "event", "resultDescription",
+    "message", "msg", "MESSAGE", "@m", "@mt", "textPayload", "short_message", "body", "log", "event",
+    "resultDescription",
     "LogMessage", "Message", "RenderedMessage", "MessageTemplate", "text", "Body", "description", "exception",
 )  # fmt: skip
 _SOURCE_KEYS = (
-    "logger", "logger_name", "log.logger", "name", "component", "service.name", "service", "module", "SYSLOG_IDENTIFIER", "c",
-    "SourceContext", "Category", "_COMM", "category", "operationName", "logName", "caller", "logStreamName", "source",
+    "logger", "logger_name", "log.logger", "name", "component", "service.name", "service", "module",
+    "SYSLOG_IDENTIFIER", "c",
+    "SourceContext", "Category", "_COMM", "category", "operationName", "caller", "logStreamName", "source",
 )  # fmt: skip
 _ERROR_KEYS = (
     "error",
@@ -60,7 +65,8 @@ _WRAPPERS = (
 _MAX_DEPTH = 4
 _MAX_RECORDS = 1000
 
-# Azure numbers levels from the worst (learn.microsoft.com/azure/azure-monitor: Level of Windows events; severityLevel of traces).
+# Azure numbers levels from the worst: `Level` of Windows events, `severityLevel` of Application Insights' traces
+# (learn.microsoft.com/azure/azure-monitor).
 _WINDOWS_LEVELS = (Level.INFO, Level.CRITICAL, Level.ERROR, Level.WARNING, Level.INFO, Level.DEBUG)
 _TRACE_LEVELS = (Level.DEBUG, Level.INFO, Level.WARNING, Level.ERROR, Level.CRITICAL)
 
@@ -118,7 +124,9 @@ def read_record(record: dict[str, Any], inner: Inner | None = None, depth: int =
     if message is None or not message:
         message = _text(_first(record, _ERROR_KEYS, depth)) or ""
     else:
-        if depth < _MAX_DEPTH and (within := _within(message, inner, depth)) is not None:
+        # A record with a level of its own says in its message what happened, and not in yet another header.
+        header = inner if level is None else None
+        if depth < _MAX_DEPTH and (within := _within(message, header, depth)) is not None:
             message = within.message
             level, time, source = level or within.level, time or within.time, within.source or source
         error = _text(_first(record, _ERROR_KEYS, depth))
@@ -132,7 +140,7 @@ def read_record(record: dict[str, Any], inner: Inner | None = None, depth: int =
 def _within(message: str, inner: Inner | None, depth: int) -> Fields | None:
     if message[:1] == "{" and (record := decode_object(message)) is not None:
         return read_record(record, inner, depth + 1)
-    return inner.read(message.rstrip("\n")) if inner is not None else None
+    return inner.read(message.rstrip("\n")) if inner is not None and "\n" not in message.rstrip("\n") else None
 
 
 def _first(record: dict[str, Any], keys: tuple[str, ...], depth: int) -> Any:
@@ -228,7 +236,8 @@ def _source(record: dict[str, Any]) -> str | None:
         for key in ("container_name", "service_name", "function_name", "pod_name"):
             if isinstance(name := labels.get(key), str):
                 return name
-    return None
+    name = record.get("logName")
+    return name if isinstance(name, str) else None
 
 
 def read_export(text: str) -> Fields | None:
@@ -276,7 +285,7 @@ class JsonReader:
                 fields = self._line(record, stripped)
                 return fields if fields is not None else self._inner.read(text)
             if record is not None:
-                fields = read_record(record)
+                fields = read_record(record, self._inner)
                 return fields if fields is not None else Fields(message=text, start=False)
             if not self._open and (export := read_export(stripped)) is not None:
                 return export
@@ -288,11 +297,11 @@ class JsonReader:
         for name in _WRAPPERS:
             if isinstance(record.get(name), list):
                 return read_export(text)
-        return read_record(record)
+        return read_record(record, self._inner)
 
     def _part(self, text: str, stripped: str, last: str) -> Fields:
         bare = stripped.rstrip(",")
-        starts = False
+        starts = not self._open
         match = self._pretty(text)
         if not self._open or match is not None or bare in ("{", "}", "[", "]", "},{", "}, {", "[{", "}]", "[]", "{}"):
             if bare in ("{", "},{", "}, {", "[{"):
@@ -319,7 +328,7 @@ class JsonReader:
                 return Fields(message=text, time=seen.time, level=seen.level, source=seen.source, start=False)
         message = text
         if match is not None and (value := decode(match[2])) is not None and not isinstance(value, dict | list):
-            said = read_record({match[1]: value})
+            said = read_record({match[1]: value}, self._inner)
             if said is not None:
                 self._seen = Fields(
                     message="",
@@ -360,7 +369,7 @@ def read_logfmt(text: str) -> Fields | None:
     """The fields of a logfmt line, None where it has not at least a message or a level and two pairs."""
     if "=" not in text:
         return None
-    pairs = {key: quoted or bare for key, quoted, bare in _pairs().findall(text)}
+    pairs = {key: quoted.replace('\\"', '"') or bare for key, quoted, bare in _pairs().findall(text)}
     if len(pairs) < 2 or not (pairs.keys() & {"msg", "message", "level", "lvl", "severity", "ts", "time"}):
         return None
     level = level_of(pairs.get("level") or pairs.get("lvl") or pairs.get("severity") or "")
@@ -371,7 +380,6 @@ def read_logfmt(text: str) -> Fields | None:
     if message is None:
         message = text
     else:
-        message = message.replace('\\"', '"')
         error = pairs.get("err") or pairs.get("error")
         if error and error not in message and error not in ("null", "nil", "<nil>"):
             message = f"{message}: {error}"

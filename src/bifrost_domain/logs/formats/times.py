@@ -9,7 +9,10 @@ from typing import NamedTuple
 from bifrost_domain.errors import BadOption
 
 _MONTHS = {
-    name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), start=1
+    )
 }
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DAY_NAME = "(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?"
@@ -64,21 +67,25 @@ def _forms() -> tuple[tuple[re.Pattern[str], _Read], ...]:
     return tuple(
         (re.compile(pattern), read)
         for pattern, read in (
-            (r"(?P<stamp>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?![\d:.])"
+            (r"(?P<stamp>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?![\d.]|:\d)"
              r"(?: (?P<zone>UTC|GMT|[+-]\d{4})\b)?", _read_iso),
-            (rf"{_DAY_NAME}(?P<month>{_MONTH}) {{1,2}}(?P<day>\d{{1,2}}),? (?P<year>(?!\d\d:)\d{{4}} )?{_CLOCK}(?P<half> [AP]M)?"
+            (rf"{_DAY_NAME}(?P<month>{_MONTH}) {{1,2}}(?P<day>\d{{1,2}}),? "
+             rf"(?P<year>(?!\d\d:)\d{{4}} )?{_CLOCK}(?P<half> [AP]M)?"
              rf"(?: (?:[A-Z]{{3,4}} )?(?P<late_year>\d{{4}})\b(?!:))?", _read_parts),
             (rf"(?P<year>\d{{4}})[-/.](?P<month>\d\d)[-/.](?P<day>\d\d)(?:[T _.-]|, ?){_CLOCK}{_ZONE}", _read_parts),
             (r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[-_T]"
              r"(?P<hour>\d\d)[.-](?P<minute>\d\d)[.-](?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?", _read_parts),
-            (rf"{_DAY_NAME}(?P<day>\d{{1,2}})[ /-](?P<month>{_MONTH})[ /-](?P<year>\d{{4}})[ :T]{_CLOCK}{_ZONE}", _read_parts),
+            (rf"{_DAY_NAME}(?P<day>\d{{1,2}})[ /-](?P<month>{_MONTH})"
+             rf"[ /-](?P<year>\d{{4}})[ :T]{_CLOCK}{_ZONE}", _read_parts),
             (rf"{_DAY_NAME}(?P<day>\d{{1,2}}) (?P<month>{_MONTH}) {_CLOCK}", _read_parts),
-            (rf"(?P<year>\d{{4}})(?P<month>\d\d)(?P<day>\d\d)[-T ](?P<hour>\d{{1,2}}):(?P<minute>\d{{1,2}}):(?P<second>\d{{1,2}})"
+            (rf"(?P<year>\d{{4}})(?P<month>\d\d)(?P<day>\d\d)[-T ]"
+             rf"(?P<hour>\d{{1,2}}):(?P<minute>\d{{1,2}}):(?P<second>\d{{1,2}})"
              rf"(?:[.,:](?P<fraction>\d{{1,9}}))?{_ZONE}", _read_parts),
             (r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)T(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)(?P<zone>Z?)\b",
              _read_parts),
             (rf"(?P<a>\d{{1,2}})/(?P<b>\d\d)/(?P<c>\d{{4}}|\d\d)[, ] ?{_CLOCK}(?P<half> [AP]M)?", _read_slashes),
-            (r"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d) +(?P<hour>\d{1,2}):?(?P<minute>\d\d):?(?P<second>\d\d)(?![\w:])",
+            (r"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d) +"
+             r"(?P<hour>\d{1,2}):?(?P<minute>\d\d):?(?P<second>\d\d)(?![\w:])",
              _read_parts),
             (rf"(?P<month>\d\d)[-./](?P<day>\d\d) {_CLOCK}", _read_parts),
             (r"(?P<epoch>\d{10}(?:\.\d{1,9})?|\d{13}|\d{16}|\d{19})(?![\w.:-])", _read_epoch),
@@ -95,7 +102,7 @@ def parse_time(text: str, reference: datetime | None = None) -> datetime | None:
 
 
 def parse_epoch(value: float) -> datetime | None:
-    """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size; None outside 1973-2128."""
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by size; None outside 1973-2128."""
     for scale in (1, 1_000, 1_000_000, 1_000_000_000):
         if _EPOCH_MIN <= value / scale < _EPOCH_MAX:
             seconds, rest = divmod(value, scale)

@@ -4,19 +4,21 @@ A wrapper takes its own prefix off, reads the rest as the format that it is, and
 """
 
 import re
+from datetime import datetime
 from functools import cache
 from typing import Any
 
+from bifrost_domain.logs.cleaning import clean
 from bifrost_domain.logs.formats.headers import Reader
 from bifrost_domain.logs.formats.levels import level_of
 from bifrost_domain.logs.formats.records import decode_object
-from bifrost_domain.logs.formats.times import Clock, parse_time
+from bifrost_domain.logs.formats.times import Clock, parse_epoch, parse_time
 from bifrost_domain.logs.lines import Fields, Level
 
-_ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+ISO_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _RUNNER_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z(?: |$)"
-_GH_COLUMNS = rf"(?P<job>[^\t]{{1,200}})\t(?P<step>[^\t]{{1,200}})\t(?:\\u\{{feff\}})?(?={_ISO})"
-_GITLAB = rf"(?P<gitlab>{_ISO}) \d\d[OE][ +]?"
+_GH_COLUMNS = rf"(?P<job>[^\t]{{1,200}})\t(?P<step>[^\t]{{1,200}})\t(?:\\u\{{feff\}})?(?={ISO_TIME})"
+_GITLAB = rf"(?P<gitlab>{ISO_TIME}) \d\d[OE][ +]?"
 _MARKS = r"(?:travis_(?:fold|time):\w+:[\w.:=,-]+|section_(?:start|end):\d+:[\w.-]+(?:\[[^\]]{0,80}\])?)"
 _COMMAND = r"##\[(?P<command>[a-z]{1,12})\]|::(?P<workflow>error|warning|notice|debug)(?: [^:]{0,300})?::"
 _COMMAND_LEVELS = {"error": Level.ERROR, "warning": Level.WARNING, "notice": Level.INFO, "debug": Level.DEBUG}
@@ -79,7 +81,7 @@ class RunnerReader:
         command = _command().match(rest)
         if command is not None:
             level = _COMMAND_LEVELS.get(command["command"] or command["workflow"])
-            return Fields(message=rest[command.end() :], time=time, level=level, source=source)
+            return Fields(message=rest[command.end() :] or rest, time=time, level=level, source=source)
         return _under(self._inner.read(rest), time=time, source=source)
 
 
@@ -93,7 +95,7 @@ class CriReader:
 
     def __init__(self, inner: Reader) -> None:
         self._inner = inner
-        self._prefix = re.compile(rf"({_ISO}) (stdout|stderr) ([PF])(?::\w+)? ?").match
+        self._prefix = re.compile(rf"({ISO_TIME}) (stdout|stderr) ([PF])(?::\w+)? ?").match
         self._partial: set[str] = set()
 
     def reset(self) -> None:
@@ -159,8 +161,6 @@ def docker_record(text: str) -> dict[str, Any] | None:
 
 def unescape(log: str) -> str:
     """The one line of text in a `log` field, cleaned as a line is."""
-    from bifrost_domain.logs.cleaning import clean
-
     return clean(log.rstrip("\n").encode("utf-8", "replace"))
 
 
@@ -174,7 +174,6 @@ class PrefixReader:
         self.name = name
         self._inner = inner
         self._prefix = re.compile(pattern).match
-        self._clock = Clock()
 
     def reset(self) -> None:
         self._inner.reset()
@@ -187,17 +186,13 @@ class PrefixReader:
         written = groups.get("time")
         return _under(
             self._inner.read(text[match.end() :]),
-            time=time_of_prefix(written) if written else None,
+            time=_time(written) if written else None,
             source=groups.get("source"),
         )
 
 
-def time_of_prefix(written: str) -> Any:
-    if written.isdecimal():
-        from bifrost_domain.logs.formats.times import parse_epoch
-
-        return parse_epoch(int(written))
-    return parse_time(written)
+def _time(written: str) -> datetime | None:
+    return parse_epoch(int(written)) if written.isdecimal() else parse_time(written)
 
 
 class KlogReader:
@@ -212,8 +207,8 @@ class KlogReader:
         self._inner = inner
         self._clock = clock
         self._prefix = re.compile(
-            r"([IWEF])(?:(?P<year>\d{4})(?=\d{4} ))?(?P<month>\d\d)(?P<day>\d\d) (?P<clock>\d\d:\d\d:\d\d\.\d{1,9}) +\d+ "
-            r"(?P<source>[^\s\]]{1,200}:\d+)\] ?"
+            r"([IWEF])(?:(?P<year>\d{4})(?=\d{4} ))?(?P<month>\d\d)(?P<day>\d\d) "
+            r"(?P<clock>\d\d:\d\d:\d\d\.\d{1,9}) +\d+ (?P<source>[^\s\]]{1,200}:\d+)\] ?"
         ).match
 
     def reset(self) -> None:
@@ -260,12 +255,13 @@ class AccessReader:
 @cache
 def access_pattern() -> re.Pattern[str]:
     return re.compile(
-        r"(?:(?P<host>[\w.-]{1,200}(?::\d{1,5})) )?\S{1,200} \S{1,200} [^\[\n]{1,200}?\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:[^\]]{8,20})\] "
+        r"(?:(?P<host>[\w.-]{1,200}(?::\d{1,5})) )?\S{1,200} \S{1,200} [^\[\n]{1,200}?"
+        r"\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:[^\]]{8,20})\] "
         r'(?P<request>"(?:[^"\\]|\\.)*+") (?P<status>[1-5]\d\d) (?P<size>\d+|-)(?P<rest>.*)'
     )
 
 
-def _under(fields: Fields, *, time: Any = None, source: str | None = None) -> Fields:
+def _under(fields: Fields, *, time: datetime | None = None, source: str | None = None) -> Fields:
     """The inner line's fields, completed by the wrapper's: its time is the better one where it has one."""
     return Fields(
         message=fields.message,

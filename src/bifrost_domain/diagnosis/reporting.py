@@ -1,0 +1,470 @@
+"""Writing the report: prose in the user's language, quotes and names as they stand in the log."""
+
+from collections.abc import Iterable
+
+import re2
+from msgspec import Struct
+
+from bifrost_domain.diagnosis.comparing import difference
+from bifrost_domain.diagnosis.observing import Hit, Note, Observations
+from bifrost_domain.diagnosis.reasoning import LOUD, Candidate, Finding
+from bifrost_domain.diagnosis.signature import MarkKind, Role, Text
+from bifrost_domain.logs.lines import Level, Line
+from bifrost_domain.report import Action, Category, Evidence, Language, Report, Severity, TimelineEntry
+
+EVIDENCE = 12
+"""At most so many quotes: a reader checks a dozen, not a dump."""
+NAMES = 10
+"""At most so many files and so many tests."""
+AROUND = 150
+"""So many lines of the digest around a failure can belong to it."""
+_SHOWN = 200
+
+_T = {
+    "healthy": Text("No failure in this log.", "이 로그에는 실패가 없습니다."),
+    "healthy_why": Text(
+        "No line reports an error or matches a known failure.",
+        "오류를 알리거나 알려진 실패와 일치하는 줄이 없습니다.",
+    ),
+    "unknown": Text(
+        "Something failed, but the log does not tell why", "무언가 실패했지만 로그만으로는 원인을 알 수 없습니다"
+    ),
+    "unknown_why": Text(
+        "The lines below report the failure without naming a cause; the cause stands in a part of the log that is "
+        "missing here, or in the log of another component.",
+        "아래 줄은 실패를 알릴 뿐 원인을 말하지 않습니다. 원인은 여기 없는 로그나 다른 구성 요소의 로그에 있을 수 "
+        "있습니다.",
+    ),
+    "look_wider": Text(
+        "Get the log from before the first error, or with a higher log level",
+        "첫 오류 이전의 로그나 더 자세한 수준의 로그를 확보하세요",
+    ),
+    "read_around": Text("Read the lines around the first error", "첫 오류 앞뒤의 줄을 읽으세요"),
+    "first_seen": Text("Line {line} says: “{quote}”.", "{line}번 줄: “{quote}”."),
+    "at": Text("The place is {place}.", "위치는 {place}입니다."),
+    "tests": Text("Failing: {tests}.", "실패한 항목: {tests}."),
+    "more": Text("{first} and {n} more", "{first} 외 {n}건"),
+    "values": Text("Expected vs actual: expected {expected}, got {actual}.", "기대값 {expected}, 실제값 {actual}."),
+    "differ": Text("They differ only in {difference}.", "둘은 {difference}만 다릅니다."),
+    "finding": Text("The error itself: “{quote}”.", "오류 내용: “{quote}”."),
+    "underlying": Text(
+        "What lies beneath it, at line {line}: {what}: “{quote}”.", "그 바탕의 원인({line}번 줄): {what}. “{quote}”."
+    ),
+    "followed": Text("What follows from it: {what}.", "뒤이어 나타난 결과: {what}."),
+    "others": Text("Also: {what}.", "또한: {what}."),
+    "reason_advice": Text("what the tool itself advises", "도구가 직접 안내하는 방법입니다"),
+    "counts": Text("In total: “{quote}”.", "집계: “{quote}”."),
+    "ended": Text("It ended with exit code {code} (line {line}).", "종료 코드 {code}(으)로 끝났습니다({line}번 줄)."),
+    "recovered": Text("Later lines say that it recovered.", "이후 줄에 복구되었다고 나옵니다."),
+    "because": Text("{why}: {what}", "{why} ({what})"),
+    "reason_cause": Text("{what}", "{what}"),
+    "reason_underlying": Text("the cause beneath: {what}", "바탕의 원인: {what}"),
+    "reason_test": Text("names what failed", "실패한 테스트를 가리킵니다"),
+    "reason_finding": Text("the error itself", "오류 내용입니다"),
+    "reason_values": Text("expected and actual value", "기대값과 실제값입니다"),
+    "reason_place": Text("where it happened", "발생한 위치입니다"),
+    "reason_counts": Text("how much failed in all", "전체 실패 집계입니다"),
+    "reason_exit": Text("how it ended", "종료된 상태입니다"),
+    "reason_command": Text("what was run", "실행한 명령입니다"),
+    "reason_followed": Text("follows from it: {what}", "뒤이어 나타남: {what}"),
+    "reason_error": Text("an error without a stated cause", "원인을 밝히지 않은 오류입니다"),
+    "event_sign": Text("first sign", "첫 조짐"),
+    "event_cause": Text("first error: {what}", "첫 오류: {what}"),
+    "event_end": Text("failure reported", "실패 보고"),
+    "lines_file": Text("The quoted lines of the log", "로그의 인용된 줄"),
+}
+
+_VENDORED = re2.compile(
+    r"(?:^|/)(?:node_modules|site-packages|dist-packages|\.cargo/registry|\.rustup|rustc|rustlib|vendor/bundle|gems|"
+    r"\.pnpm|\.yarn|\.m2|\.gradle|go/pkg/mod|hostedtoolcache|_pytest|pluggy)(?:/|$)|^node:|^/?internal/|^/usr/|^/opt/|^<"
+)
+_WORKSPACE = re2.compile(r"^(?:/home/runner/work/[^/]+/[^/]+/|/Users/runner/work/[^/]+/[^/]+/|/__w/[^/]+/[^/]+/|\./)")
+
+
+class _Writer(Struct, frozen=True, kw_only=True):
+    lines: tuple[Line, ...]
+    observations: Observations
+    finding: Finding
+    language: Language
+
+    def say(self, key: str, **values: object) -> str:
+        """A sentence of the table. Log text only ever fills a place in it and is never itself a template."""
+        return _T[key].of(self.language).format(**values)
+
+    def what(self, candidate: Candidate) -> str:
+        return candidate.signature.what.of(self.language)
+
+    def quote(self, index: int) -> str:
+        return _shortened(_bare(self.lines[index]))
+
+
+def report(lines: tuple[Line, ...], observations: Observations, finding: Finding, language: Language) -> Report:
+    writer = _Writer(lines=lines, observations=observations, finding=finding, language=language)
+    cause = finding.cause
+    if cause is None:
+        return _silent(writer)
+    tests = _tests(writer)
+    files = _files(writer, cause)
+    severity = cause.signature.severity
+    if finding.recovered:
+        severity = min(severity, Severity.WARNING, key=lambda level: level.rank)
+    return Report(
+        severity=severity,
+        category=finding.category,
+        summary=_summary(writer, cause, tests),
+        root_cause=_root_cause(writer, cause, tests, files),
+        confidence=finding.confidence,
+        files=tuple(files[:NAMES]),
+        tests=tuple(tests[:NAMES]),
+        evidence=_evidence(writer, cause),
+        actions=_actions(writer, cause),
+        timeline=_timeline(writer, cause),
+    )
+
+
+def _silent(writer: _Writer) -> Report:
+    if not writer.finding.failed:
+        return Report(
+            severity=Severity.OK,
+            category=Category.NONE,
+            summary=writer.say("healthy"),
+            root_cause=writer.say("healthy_why"),
+            confidence=writer.finding.confidence,
+        )
+    exits = [note.index for note in writer.observations.noted(MarkKind.EXIT)]
+    errors = [index for index, line in enumerate(writer.lines) if line.level in LOUD and index not in exits]
+    if writer.observations.pipeline and exits:
+        # What a command prints last stands before its exit; errors far above belong to others.
+        first = exits[0]
+        errors = [index for index in errors if index < first][-3:] + list(range(max(0, first - 3), first))
+    shown = _distinct(writer.lines, [*sorted(set(errors))[:6], *exits[:2]])
+    summary = writer.say("unknown")
+    if shown:
+        summary += f": “{writer.quote(shown[0])}”"
+    return Report(
+        severity=Severity.ERROR,
+        category=Category.UNKNOWN,
+        summary=summary + ("" if summary.endswith((".", "”")) else "."),
+        root_cause=writer.say("unknown_why"),
+        confidence=writer.finding.confidence,
+        evidence=_quotes(
+            writer,
+            [(i, writer.say("reason_exit") if i in exits else writer.say("reason_error")) for i in shown],
+        ),
+        actions=(Action(title=writer.say("look_wider")),),
+        timeline=_events(writer, [(i, writer.say("event_end")) for i in exits[:1]]),
+    )
+
+
+def _summary(writer: _Writer, cause: Candidate, tests: list[str]) -> str:
+    underlying = writer.finding.underlying
+    what = writer.what(cause)
+    detail = _subject(cause) or (tests[0] if tests and cause.signature.category is Category.TEST_FAILURE else "")
+    if tests and detail == tests[0] and len(tests) > 1:
+        detail = writer.say("more", first=detail, n=len(tests) - 1)
+    if not detail:
+        detail = writer.quote(_deciding(cause).index)
+    if underlying is not None:
+        if writer.finding.category is underlying.signature.category:
+            return writer.say("because", why=writer.what(underlying), what=f"{what}: {detail}") + "."
+        return f"{what}: {detail}; {writer.what(underlying)}."
+    return f"{what}: {detail.rstrip('.')}."
+
+
+def _root_cause(writer: _Writer, cause: Candidate, tests: list[str], files: list[str]) -> str:
+    observations, finding = writer.observations, writer.finding
+    deciding = _deciding(cause)
+    number = writer.lines[deciding.index].number
+    parts = [writer.what(cause) + ".", writer.say("first_seen", line=number, quote=writer.quote(deciding.index))]
+    underlying = finding.underlying
+    if underlying is not None:
+        index = _deciding(underlying).index
+        parts.append(
+            writer.say(
+                "underlying",
+                line=writer.lines[index].number,
+                what=writer.what(underlying),
+                quote=writer.quote(index),
+            )
+        )
+    else:
+        parts.append(cause.signature.why.of(writer.language))
+    if tests and cause.signature.role is Role.VERDICT:
+        shown = ", ".join(tests[:3])
+        parts.append(
+            writer.say("tests", tests=shown if len(tests) <= 3 else writer.say("more", first=shown, n=len(tests) - 3))
+        )
+    place = _first_place(writer, cause)
+    if place:
+        parts.append(writer.say("at", place=place))
+    expected, actual = _values(observations)
+    if expected and actual and cause.signature.role is Role.VERDICT:
+        parts.append(writer.say("values", expected=_shortened(expected), actual=_shortened(actual)))
+        small = difference(expected, actual)
+        if small is not None:
+            parts.append(writer.say("differ", difference=small.of(writer.language)))
+    findings = [note for note in _nearest(writer, MarkKind.FINDING, cause) if note.index != deciding.index]
+    if findings and cause.signature.role is Role.VERDICT:
+        parts.append(writer.say("finding", quote=writer.quote(findings[0].index)))
+    counts = observations.noted(MarkKind.COUNTS)
+    if counts and counts[-1].index != deciding.index:
+        parts.append(writer.say("counts", quote=writer.quote(counts[-1].index)))
+    if finding.others:
+        parts.append(writer.say("others", what="; ".join(writer.what(one) for one in finding.others)))
+    if finding.followed:
+        parts.append(writer.say("followed", what="; ".join(writer.what(one) for one in finding.followed)))
+    for note in reversed(observations.noted(MarkKind.EXIT)):
+        if "code" in note.groups:
+            parts.append(writer.say("ended", code=note.groups["code"], line=writer.lines[note.index].number))
+            break
+    if finding.recovered:
+        parts.append(writer.say("recovered"))
+    return " ".join(parts)
+
+
+def _evidence(writer: _Writer, cause: Candidate) -> tuple[Evidence, ...]:
+    observations, finding = writer.observations, writer.finding
+    what = writer.say("reason_cause", what=writer.what(cause))
+    pipeline_verdict = cause.signature.role is Role.VERDICT
+    chosen: list[tuple[int, str]] = []
+
+    def add(indexes: Iterable[int], reason: str, most: int) -> None:
+        taken = [index for index, _ in chosen]
+        fresh = _distinct(writer.lines, [*taken, *indexes])[len(_distinct(writer.lines, taken)) :]
+        chosen.extend((index, reason) for index in fresh[:most])
+
+    deciding = _deciding(cause)
+    add([deciding.index], what, 1)
+    add((hit.index for hit in cause.hits), what, 3)
+    if finding.underlying is not None:
+        reason = writer.say("reason_underlying", what=writer.what(finding.underlying))
+        add((hit.index for hit in finding.underlying.hits), reason, 2)
+    for other in finding.others:
+        add((hit.index for hit in other.hits), writer.say("reason_cause", what=writer.what(other)), 2)
+    if pipeline_verdict:
+        add((n.index for n in observations.noted(MarkKind.TEST)), writer.say("reason_test"), 4)
+        add((n.index for n in _nearest(writer, MarkKind.FINDING, cause)), writer.say("reason_finding"), 3)
+        add((n.index for n in observations.noted(MarkKind.VALUES)), writer.say("reason_values"), 2)
+    places: dict[str, Note] = {}
+    for note in _nearest(writer, MarkKind.PLACE, cause):
+        if _project(note.groups.get("file", "")):
+            places.setdefault(note.groups["file"], note)
+    add((n.index for n in places.values()), writer.say("reason_place"), 3)
+    if cause.signature.category in (Category.FORMATTING_FAILURE, Category.LINT_FAILURE):
+        add((n.index for n in _listed(observations, cause)), writer.say("reason_place"), 3)
+    advice = [n for n in _nearest(writer, MarkKind.ADVICE, cause) if abs(n.index - deciding.index) <= 30]
+    add((n.index for n in advice), writer.say("reason_advice"), 1)
+    counts = observations.noted(MarkKind.COUNTS)
+    add((n.index for n in reversed(counts)), writer.say("reason_counts"), 2)
+    for followed in finding.followed:
+        add((followed.first,), writer.say("reason_followed", what=writer.what(followed)), 1)
+    commands = [n for n in observations.noted(MarkKind.COMMAND) if n.index <= deciding.index]
+    add((n.index for n in reversed(commands)), writer.say("reason_command"), 1)
+    # How it ended is the last quote, whatever else there is to show.
+    del chosen[EVIDENCE - 1 :]
+    exits = observations.noted(MarkKind.EXIT)
+    add((n.index for n in reversed(exits)), writer.say("reason_exit"), min(2, EVIDENCE - len(chosen)))
+    return _quotes(writer, chosen)
+
+
+def _quotes(writer: _Writer, chosen: list[tuple[int, str]]) -> tuple[Evidence, ...]:
+    """The chosen lines as evidence, one quote a line: what a runner puts before a line is not part of its text, so
+    that joined lines would not stand in the original."""
+    return tuple(
+        Evidence(
+            file=(line := writer.lines[index]).file,
+            line_start=line.number,
+            line_end=line.number,
+            quote=line.text,
+            reason=reason,
+            verified=True,
+        )
+        for index, reason in chosen
+    )
+
+
+def _actions(writer: _Writer, cause: Candidate) -> tuple[Action, ...]:
+    underlying = writer.finding.underlying
+    steps = (*(underlying.signature.steps if underlying else ()), *cause.signature.steps)
+    actions = [Action(title=step.title.of(writer.language), command=step.command) for step in steps]
+    if not actions:
+        actions = [Action(title=writer.say("read_around"))]
+    line = writer.lines[_deciding(cause).index]
+    return (Action(title=actions[0].title, command=actions[0].command, why=f"{line.file}:{line.number}"), *actions[1:4])
+
+
+def _timeline(writer: _Writer, cause: Candidate) -> tuple[TimelineEntry, ...]:
+    events: list[tuple[int, str]] = []
+    first = _deciding(cause).index if writer.observations.pipeline else cause.first
+    signs = [
+        i
+        for i, line in enumerate(writer.lines[:first])
+        if (line.level in LOUD or line.level is Level.WARNING) and i >= writer.observations.begin
+    ]
+    if signs:
+        events.append((signs[0], writer.say("event_sign")))
+    events.append((first, writer.say("event_cause", what=writer.what(cause))))
+    exits = [note.index for note in writer.observations.noted(MarkKind.EXIT) if note.index > first]
+    if exits:
+        events.append((exits[-1], writer.say("event_end")))
+    return _events(writer, events)
+
+
+def _events(writer: _Writer, events: list[tuple[int, str]]) -> tuple[TimelineEntry, ...]:
+    entries = []
+    for index, event in events:
+        line = writer.lines[index]
+        at = line.time.isoformat().replace("+00:00", "Z") if line.time else None
+        entries.append(TimelineEntry(at=at, line=line.number, event=event))
+    return tuple(entries)
+
+
+def _deciding(candidate: Candidate) -> Hit:
+    """The first line that tells as much as any later one."""
+    return candidate.hits[0]
+
+
+def _subject(candidate: Candidate) -> str:
+    return next((hit.groups["subject"] for hit in candidate.hits if "subject" in hit.groups), "")
+
+
+def _tests(writer: _Writer) -> list[str]:
+    """Names of the tests that failed, in order, with the file before a name where a runner prints it above."""
+    cause = writer.finding.cause
+    if cause is None or cause.signature.category not in (
+        Category.TEST_FAILURE,
+        Category.COMPILE_ERROR,
+        Category.TIMEOUT,
+        Category.CRASH,
+        Category.APPLICATION_ERROR,
+        *_environment_categories(),
+    ):
+        return []
+    names: dict[str, None] = {}
+    heading = ""
+    for note in writer.observations.noted(MarkKind.TEST):
+        name = note.groups["test"].strip()
+        if not name or name.startswith(("Console", "Test suite failed")):
+            continue
+        if name == note.groups.get("file"):
+            heading = name
+        text = writer.lines[note.index].text
+        qualified = f"{heading} > {name}" if heading and "●" in text and name != heading else name
+        names.setdefault(qualified)
+    if any("::" in name for name in names):
+        return [name for name in names if "::" in name]
+    return [
+        name
+        for name in names
+        if not any(other != name and (other.startswith(name) or other.endswith(f" {name}")) for other in names)
+    ]
+
+
+def _environment_categories() -> tuple[Category, ...]:
+    return (
+        Category.NETWORK,
+        Category.DNS,
+        Category.TLS,
+        Category.RATE_LIMIT,
+        Category.PERMISSION_OR_SECRET,
+        Category.OUT_OF_MEMORY,
+        Category.DATABASE,
+        Category.CONFIGURATION,
+    )
+
+
+def _files(writer: _Writer, cause: Candidate) -> list[str]:
+    """Files of the project that the failure concerns: those the cause itself names, then the nearest places."""
+    observations, finding = writer.observations, writer.finding
+    names: dict[str, None] = {}
+
+    def add(groups: Iterable[str]) -> None:
+        for name in groups:
+            cleaned = _cleaned(name)
+            if _project(cleaned):
+                names.setdefault(cleaned)
+
+    own = {hit.index for hit in cause.hits}
+    places = observations.noted(MarkKind.PLACE)
+    add(hit.groups["file"] for hit in cause.hits if "file" in hit.groups)
+    named = [note for note in places if note.index in own]
+    if cause.signature.role is Role.VERDICT:
+        named += observations.noted(MarkKind.TEST)
+    add(n.groups["file"] for n in sorted(named, key=lambda note: note.index) if "file" in n.groups)
+    for other in finding.others:
+        own = {hit.index for hit in other.hits}
+        add(note.groups["file"] for note in places if note.index in own and "file" in note.groups)
+    if cause.signature.category in (Category.FORMATTING_FAILURE, Category.LINT_FAILURE):
+        add(note.groups["file"] for note in _listed(observations, cause))
+    add(note.groups["file"] for note in _nearest(writer, MarkKind.PLACE, cause)[:12] if "file" in note.groups)
+    return list(names)
+
+
+def _listed(observations: Observations, cause: Candidate) -> list[Note]:
+    """Bare paths near the cause: the list that a formatter or linter prints under its verdict."""
+    spans = [hit.index for hit in cause.hits]
+    return [
+        note
+        for note in observations.noted(MarkKind.LISTED)
+        if any(-3 <= note.index - index <= 10 for index in spans) and "/" in note.groups["file"]
+    ]
+
+
+def _nearest(writer: _Writer, kind: MarkKind, cause: Candidate) -> list[Note]:
+    """The notes around the cause, nearest first. Tools print a heading and then its details, so that a line below a
+    heading is nearer than one above it."""
+    anchors = [hit.index for hit in cause.hits[:50]]
+    if cause.signature.role is Role.VERDICT:
+        anchors += [note.index for note in writer.observations.noted(MarkKind.TEST)[:50]]
+    distances = {
+        note.index: min(note.index - a if note.index >= a else 3 * (a - note.index) for a in anchors)
+        for note in writer.observations.noted(kind)
+    }
+    near = [note for note in writer.observations.noted(kind) if distances[note.index] <= AROUND]
+    return sorted(near or writer.observations.noted(kind)[:1], key=lambda note: (distances[note.index], note.index))
+
+
+def _first_place(writer: _Writer, cause: Candidate) -> str:
+    for note in _nearest(writer, MarkKind.PLACE, cause):
+        file = _cleaned(note.groups.get("file", ""))
+        if file and _project(file):
+            return f"{file}:{note.groups['line']}" if "line" in note.groups else file
+    return ""
+
+
+def _values(observations: Observations) -> tuple[str, str]:
+    expected = actual = ""
+    for note in observations.noted(MarkKind.VALUES):
+        expected = expected or note.groups.get("expected", "")
+        actual = actual or note.groups.get("actual", "")
+        if expected and actual:
+            break
+    return expected, actual
+
+
+def _cleaned(name: str) -> str:
+    return str(_WORKSPACE.sub("", name.strip(), count=1))
+
+
+def _project(name: str) -> bool:
+    return bool(name) and len(name) < 260 and not _VENDORED.search(name)
+
+
+def _bare(line: Line) -> str:
+    return (line.message or line.text).strip()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _distinct(lines: tuple[Line, ...], indexes: Iterable[int]) -> list[int]:
+    """The indexes without those whose line says the same as an earlier one."""
+    seen: set[str] = set()
+    kept: list[int] = []
+    for index in indexes:
+        text = _bare(lines[index])
+        if text and text not in seen:
+            seen.add(text)
+            kept.append(index)
+    return kept

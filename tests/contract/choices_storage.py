@@ -1,0 +1,21 @@
+"""Which storage adapters the contract suite runs, and with what settings in a directory of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StorageChoice:
+    """`lasting`: what is stored is there when it is opened again, also from another process."""
+
+    kind: str
+    options: Callable[[Path], dict[str, Any]]
+    lasting: bool = True
+
+
+CHOICES = {
+    "sqlite": StorageChoice("sqlite", lambda directory: {"path": str(directory / "data" / "bifrost.db")}),
+    "memory": StorageChoice("memory", lambda directory: {}, lasting=False),
+}

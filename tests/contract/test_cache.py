@@ -1,0 +1,265 @@
+"""What every cache promises, and what `off` promises instead."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, closing
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bifrost_adapters.slots import open_slot
+from bifrost_domain.caching import CachedReport, CacheKey, cache_key
+from bifrost_domain.errors import CacheUnavailable
+from bifrost_domain.history import HistoryQuery
+from bifrost_domain.ports import Cache, Clock, ReportCache
+from bifrost_domain.report import SCHEMA_VERSION
+from tests.builders import Ticking, a_cached_report, a_clock, a_report, an_analysis
+from tests.contract.choices_cache import CHOICES, CacheChoice
+
+HOUR = timedelta(hours=1)
+MOMENT = timedelta(microseconds=1)
+REPORT = a_cached_report()
+
+every_keeping = pytest.mark.parametrize(
+    "choice",
+    [choice for choice in CHOICES.values() if choice.keeps],
+    ids=[label for label, choice in CHOICES.items() if choice.keeps],
+)
+every_lasting = pytest.mark.parametrize(
+    "choice",
+    [choice for choice in CHOICES.values() if choice.lasting],
+    ids=[label for label, choice in CHOICES.items() if choice.lasting],
+)
+
+
+def key(*parts: str) -> CacheKey:
+    return cache_key(b"k" * 32, parts)
+
+
+def opened(
+    choice: CacheChoice, directory: Path, clock: Clock | None = None, **options: object
+) -> AbstractAsyncContextManager[Cache]:
+    context = {} if clock is None or not choice.keeps else {"clock": clock}
+    return open_slot("cache", choice.kind, {**choice.options(directory), **options}, **context)
+
+
+@pytest.fixture
+def clock() -> Ticking:
+    return a_clock()
+
+
+@pytest.fixture(
+    params=[choice for choice in CHOICES.values() if choice.keeps],
+    ids=[label for label, choice in CHOICES.items() if choice.keeps],
+)
+async def reports(request: pytest.FixtureRequest, tmp_path: Path, clock: Ticking) -> AsyncIterator[ReportCache]:
+    async with opened(request.param, tmp_path, clock) as cache:
+        yield cache.reports
+
+
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES.keys())
+async def test_every_cache_answers_a_ping_and_says_where_it_is(choice: CacheChoice, tmp_path: Path) -> None:
+    async with opened(choice, tmp_path) as cache:
+        await cache.ping()
+        assert cache.location
+
+
+async def test_off_keeps_nothing(tmp_path: Path) -> None:
+    async with opened(CHOICES["off"], tmp_path) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        assert await cache.reports.get(key("a")) is None
+        await cache.reports.drop(key("a"))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(exclude_categories=("Cs",))), confidence=st.floats(0, 1))
+async def test_a_report_comes_back_as_it_was(reports: ReportCache, text: str, confidence: float) -> None:
+    report = a_cached_report(report=a_report(summary=text, confidence=confidence), timeline_quotes=(text,))
+    await reports.put(key("a"), report, HOUR)
+    assert await reports.get(key("a")) == report
+
+
+async def test_what_was_not_kept_is_a_miss(reports: ReportCache) -> None:
+    await reports.put(key("a"), REPORT, HOUR)
+    assert await reports.get(key("b")) is None
+
+
+async def test_the_later_report_replaces_the_earlier(reports: ReportCache) -> None:
+    later = a_cached_report(timeline_quotes=("later",))
+    await reports.put(key("a"), REPORT, HOUR)
+    await reports.put(key("a"), later, HOUR)
+    assert await reports.get(key("a")) == later
+
+
+async def test_what_is_dropped_is_a_miss(reports: ReportCache) -> None:
+    await reports.put(key("a"), REPORT, HOUR)
+    await reports.put(key("b"), REPORT, HOUR)
+    await reports.drop(key("a"))
+    await reports.drop(key("never there"))
+    assert await reports.get(key("a")) is None
+    assert await reports.get(key("b")) == REPORT
+
+
+async def test_a_report_is_there_until_its_time_is_over(reports: ReportCache, clock: Ticking) -> None:
+    await reports.put(key("a"), REPORT, HOUR)
+    clock.advance(HOUR - MOMENT)
+    assert await reports.get(key("a")) == REPORT
+    clock.advance(MOMENT)
+    assert await reports.get(key("a")) is None
+
+
+async def test_a_report_that_is_written_again_lives_anew(reports: ReportCache, clock: Ticking) -> None:
+    await reports.put(key("a"), REPORT, HOUR)
+    clock.advance(HOUR / 2)
+    await reports.put(key("a"), REPORT, HOUR)
+    clock.advance(HOUR * 3 / 4)
+    assert await reports.get(key("a")) == REPORT
+
+
+async def test_a_report_of_another_version_is_a_miss(reports: ReportCache) -> None:
+    await reports.put(key("a"), a_cached_report(schema_version=SCHEMA_VERSION + 1), HOUR)
+    assert await reports.get(key("a")) is None
+
+
+@every_keeping
+async def test_past_its_size_the_one_written_first_goes(choice: CacheChoice, tmp_path: Path) -> None:
+    async with opened(choice, tmp_path, max_entries=3) as cache:
+        for name in "abcad":
+            await cache.reports.put(key(name), REPORT, HOUR)
+        kept = [name for name in "abcd" if await cache.reports.get(key(name)) is not None]
+        assert kept == ["a", "c", "d"]
+
+
+async def test_many_at_once_do_not_hurt_each_other(reports: ReportCache) -> None:
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(reports.put(key(str(number)), a_cached_report(timeline_quotes=(str(number),)), HOUR))
+    for number in range(20):
+        found = await reports.get(key(str(number)))
+        assert found is not None
+        assert found.timeline_quotes == (str(number),)
+
+
+async def test_a_cancelled_call_does_not_hurt_the_next(reports: ReportCache) -> None:
+    for steps in range(20):
+        task = asyncio.create_task(reports.put(key(str(steps)), REPORT, HOUR))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await reports.put(key("a"), REPORT, HOUR)
+    assert await reports.get(key("a")) == REPORT
+
+
+@every_lasting
+async def test_a_report_is_there_when_it_is_opened_again(choice: CacheChoice, tmp_path: Path) -> None:
+    async with opened(choice, tmp_path) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+    async with opened(choice, tmp_path) as cache, opened(choice, tmp_path) as other:
+        assert await cache.reports.get(key("a")) == REPORT
+        await other.reports.drop(key("a"))
+        assert await cache.reports.get(key("a")) is None
+
+
+# --- SQLite alone -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "bifrost.db"
+
+
+def sqlite_at(path: Path, busy_seconds: float = 5.0) -> AbstractAsyncContextManager[Cache]:
+    return open_slot("cache", "sqlite", {"path": str(path), "busy_seconds": busy_seconds})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\xff\x00garbage",
+        "text",
+        7,
+        b"{}",
+        b"[1]",
+        msgspec.json.encode(msgspec.structs.replace(REPORT, schema_version=0)),
+        msgspec.json.encode({**msgspec.to_builtins(REPORT), "report": {"severity": "no such"}}),
+    ],
+)
+async def test_a_value_that_cannot_be_read_is_a_miss_and_is_dropped(path: Path, value: object) -> None:
+    async with sqlite_at(path) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        with closing(sqlite3.connect(path)) as connection:
+            with connection:
+                connection.execute("UPDATE report_cache SET value = ?", (value,))
+            assert await cache.reports.get(key("a")) is None
+            assert connection.execute("SELECT count(*) FROM report_cache").fetchone() == (0,)
+
+
+async def test_what_is_over_is_dropped_by_the_next_write(path: Path, clock: Ticking) -> None:
+    async with open_slot("cache", "sqlite", {"path": str(path)}, clock=clock) as cache:
+        for name in "abc":
+            await cache.reports.put(key(name), REPORT, HOUR)
+        clock.advance(HOUR)
+        await cache.reports.put(key("d"), REPORT, HOUR)
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT key FROM report_cache").fetchall() == [(key("d"),)]
+
+
+async def test_a_table_of_another_shape_is_made_anew(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE report_cache (old TEXT)")
+    async with sqlite_at(path) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        assert await cache.reports.get(key("a")) == REPORT
+
+
+@pytest.mark.parametrize("first", ["cache", "storage"])
+async def test_it_shares_a_file_with_the_history(path: Path, first: str) -> None:
+    second = {"cache": "storage", "storage": "cache"}[first]
+    analysis = an_analysis()
+    opening = {slot: open_slot(slot, "sqlite", {"path": str(path)}) for slot in (first, second)}
+    async with opening[first], opening[second]:
+        pass
+    async with sqlite_at(path) as cache, open_slot("storage", "sqlite", {"path": str(path)}) as storage:
+        await storage.analyses.add(analysis)
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        assert await cache.reports.get(key("a")) == REPORT
+        assert (await storage.analyses.search(HistoryQuery())).items[0].id == analysis.id
+
+
+async def test_a_locked_file_is_told_and_reading_goes_on(path: Path) -> None:
+    async with sqlite_at(path, busy_seconds=0.05) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(CacheUnavailable, match="locked"):
+                await cache.reports.put(key("b"), REPORT, HOUR)
+            assert await cache.reports.get(key("a")) == REPORT
+        await cache.reports.put(key("b"), REPORT, HOUR)
+
+
+async def test_a_file_that_cannot_be_used_is_told(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database" * 100)  # noqa: ASYNC240
+    for unusable in (path, path.parent, path / "below"):
+        with pytest.raises(CacheUnavailable):
+            async with sqlite_at(unusable):
+                pass
+
+
+async def test_a_closed_cache_is_told(path: Path) -> None:
+    async with sqlite_at(path) as cache:
+        pass
+    with pytest.raises(CacheUnavailable):
+        await cache.reports.get(key("a"))
+
+
+def test_a_cached_report_is_read_by_its_own_type() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(REPORT), type=CachedReport) == REPORT
