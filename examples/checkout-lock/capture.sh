@@ -10,7 +10,7 @@ rm -rf "$home/postgres" && mkdir -p "$home"
 cp "$here/app.py" "$here/traffic.py" "$home/"
 [ -x "$home/.venv/bin/uvicorn" ] || { /usr/bin/python3 -m venv "$home/.venv" &&
     "$home/.venv/bin/pip" install -q fastapi uvicorn sqlalchemy 'psycopg[binary]' httpx; }
-trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 named() { sed -u "s/^/$(printf '%-10s' "$1") | /" >>"$out"; } # as `docker compose logs` shows it
 sql() { psql -q -h 127.0.0.1 -p "$port" -U postgres -d shop "$@"; }
 : >"$out"

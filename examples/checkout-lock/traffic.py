@@ -25,15 +25,15 @@ async def ask(client: httpx.AsyncClient, method: str, path: str) -> None:
 
 async def main(url: str, rate: float, seconds: float) -> None:
     chance = random.Random(7)
-    async with httpx.AsyncClient(base_url=url, timeout=10, limits=httpx.Limits(max_connections=400)) as client:
-        async with asyncio.TaskGroup() as group:
-            for number in range(int(rate * seconds)):
-                if number % int(rate * 5) == 0:
-                    group.create_task(ask(client, "GET", "/healthz"))
-                customer = chance.randrange(1, 5000)
-                method, path = chance.choice([("GET", "/cart"), ("GET", "/cart"), ("POST", "/orders")])
-                group.create_task(ask(client, method, f"{path}/{customer}"))
-                await asyncio.sleep(chance.expovariate(rate))
+    limits = httpx.Limits(max_connections=400)
+    async with httpx.AsyncClient(base_url=url, timeout=10, limits=limits) as client, asyncio.TaskGroup() as group:
+        for number in range(int(rate * seconds)):
+            if number % int(rate * 5) == 0:
+                group.create_task(ask(client, "GET", "/healthz"))
+            customer = chance.randrange(1, 5000)
+            method, path = chance.choice([("GET", "/cart"), ("GET", "/cart"), ("POST", "/orders")])
+            group.create_task(ask(client, method, f"{path}/{customer}"))
+            await asyncio.sleep(chance.expovariate(rate))
 
 
 asyncio.run(main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))

@@ -40,15 +40,17 @@ public final class Ledger {
         Ledger ledger = new Ledger();
         Thread booking = new Thread(() -> {
             LocalDate day = LocalDate.of(2026, 1, 1);
-            while (true) {
-                ledger.close(day);
-                day = day.plusDays(1);
+            try {
+                while (true) {
+                    ledger.close(day);
+                    day = day.plusDays(1);
+                }
+            } catch (OutOfMemoryError problem) {
+                ledger.statements.clear(); // else nothing is left to log with
+                Logger.getLogger("ledger.Main").log(Level.SEVERE, "closing " + day + " failed, shutting down", problem);
+                System.exit(1);
             }
         }, "booking-1");
-        booking.setUncaughtExceptionHandler((thread, problem) -> {
-            Logger.getLogger("ledger.Main").log(Level.SEVERE, "thread " + thread.getName() + " died", problem);
-            System.exit(1);
-        });
         LOG.info("ledger 4.2.0 starting");
         booking.start();
         booking.join();

@@ -8,4 +8,4 @@ trap 'rm -rf "$home"' EXIT
 cp "$here/Ledger.java" "$home/"
 cd "$home"
 javac -d . Ledger.java
-TZ=UTC java -Xmx64m -Xlog:gc:stdout:utctime,level,tags Ledger >"$here/incident.log" 2>&1 || echo "exit status $?" >>"$here/incident.log"
+TZ=UTC java -Duser.timezone=UTC -Xmx64m -Xlog:gc:stdout:utctime,level,tags Ledger >"$here/incident.log" 2>&1 || echo "exit status $?" >>"$here/incident.log"

@@ -10,6 +10,6 @@ cp "$here/worker.js" "$here/cri.py" "$home/"
 cd "$home"
 : >"$here/incident.log"
 for restart in 0 1 2 3 4 5; do
-    python3 cri.py node worker.js >>"$here/incident.log" || true
+    /usr/bin/python3 cri.py node worker.js >>"$here/incident.log" || true
     sleep "$restart"
 done

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 home=/srv/shop
 out=$here/incident.log
 rm -rf "$home" && mkdir -p "$home/site"
-trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$home"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$home"' EXIT
 : >"$out"
 export TZ=UTC
 cat >"$home/nginx.conf" <<'CONF'
@@ -31,7 +31,7 @@ http {
 }
 CONF
 for page in index cart basket login product-1 product-2 product-3; do echo "<h1>$page</h1>" >"$home/site/$page.html"; done
-backend() { exec python3 -m http.server "$1" --bind 127.0.0.1 --directory "$home/site" >/dev/null 2>&1; }
+backend() { exec /usr/bin/python3 -m http.server "$1" --bind 127.0.0.1 --directory "$home/site" >/dev/null 2>&1; }
 backend 8421 & first=$!
 backend 8422 & second=$!
 nginx -e /dev/stderr -c "$home/nginx.conf" >>"$out" 2>&1 &

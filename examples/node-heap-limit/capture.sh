@@ -8,4 +8,4 @@ trap 'rm -rf "$home"' EXIT
 cp "$here/report.js" "$home/"
 cd "$home"
 ulimit -c 0
-{ node --max-old-space-size=64 report.js && status=0 || status=$?; echo "exit status $status"; } >"$here/incident.log" 2>&1
+sh -c 'node --max-old-space-size=64 report.js; echo "exit status $?"' >"$here/incident.log" 2>&1

@@ -14,14 +14,14 @@ fi
 mkdir -p "$group"
 trap 'rmdir "$group"; rm -rf "$home"' EXIT
 echo $((192 << 20)) >"$group/$limit"
-dmesg --clear 2>/dev/null || true
+before=$(dmesg | wc -l)
 cd "$home"
 {
     for try in 1 2; do
         echo "$(date -u +'%F %T,%3N') INFO supervisor: starting batch.py, try $try of 2"
-        sh -c "echo \$\$ >$group/cgroup.procs && exec python3 batch.py" && status=0 || status=$?
+        sh -c "sh -c 'echo \$\$ >$group/cgroup.procs && exec /usr/bin/python3 batch.py'; exit \$?" && status=0 || status=$?
         echo "$(date -u +'%F %T,%3N') ERROR supervisor: batch.py ended with status $status"
     done
     echo "+ dmesg"
-    dmesg
+    dmesg | tail -n "+$((before + 1))"
 } >"$here/incident.log" 2>&1

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 home=/srv/bank port=55413
 out=$here/incident.log
 rm -rf "$home"
-trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$home"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$home"' EXIT
 : >"$out"
 
 postgres_init "$home"

@@ -8,7 +8,7 @@ volume=/srv/pgvolume port=55412
 out=$here/incident.log
 mkdir -p "$volume"
 mount -t tmpfs -o size=150m tmpfs "$volume"
-trap 'kill $(jobs -p) 2>/dev/null; wait; umount "$volume"; rmdir "$volume"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait; umount "$volume"; rmdir "$volume"' EXIT
 : >"$out"
 
 postgres_init "$volume"

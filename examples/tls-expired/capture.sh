@@ -5,7 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 home=/srv/courier port=8441
 out=$here/incident.log
 rm -rf "$home" && mkdir -p "$home/new"
-trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$home"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$home"' EXIT
 cp "$here/client.py" "$home/"
 cd "$home"
 openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 30 -subj "/CN=Courier Test CA" 2>/dev/null
@@ -35,7 +35,7 @@ openssl s_server -quiet -accept "$port" -cert server.pem -key server.key -WWW >/
 mkdir -p parcels && for parcel in $(seq 70001 70120); do echo "{\"parcel\": $parcel, \"state\": \"in transit\"}" >"parcels/$parcel"; done
 sleep 0.5
 {
-    python3 client.py "https://localhost:$port" ca.pem 120 || echo "exit status $?"
+    /usr/bin/python3 client.py "https://localhost:$port" ca.pem 120 || echo "exit status $?"
     echo "+ curl -sS --cacert ca.pem https://localhost:$port/parcels/70001"
     curl -sS --cacert ca.pem "https://localhost:$port/parcels/70001" || echo "exit status $?"
     echo "+ openssl x509 -in server.pem -noout -subject -dates"

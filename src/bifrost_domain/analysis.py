@@ -441,9 +441,7 @@ class _Intake:
                 raise error
             if not self._request.logs:
                 raise NoReadableInput("there is nothing to read", hint="name a file, or pipe a log in")
-            raise EmptyLog(
-                f"{self._request.name} is empty", hint="check that the command in front printed a log"
-            )
+            raise EmptyLog(f"{self._request.name} is empty", hint="check that the command in front printed a log")
 
     async def digest(self, budget: Budget) -> Digest:
         source = Source(name=self._request.name, kind=self._request.kind)

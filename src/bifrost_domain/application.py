@@ -11,7 +11,8 @@ from bifrost_domain.ports import Cache, LanguageModel, Storage
 class Application(Struct, frozen=True, kw_only=True):
     """The use cases, and the ports for plain reads. What costs time to open is opened by its first use.
 
-    `open_storage` raises StorageUnavailable, `open_cache` CacheUnavailable, `open_model(name, model)` ConfigurationError.
+    `open_storage` raises StorageUnavailable, `open_cache` CacheUnavailable, `open_model(name, model)` the
+    ConfigurationError of an unknown name or option.
     """
 
     analyst: Analyst

@@ -15,6 +15,7 @@ from bifrost_domain.report import Category, Language, Severity
 
 MAX_OUTPUT_TOKENS = 1500
 
+
 class PromptVersion(Struct, frozen=True, kw_only=True):
     """One published wording. `system` and `user` may hold the variables of `VARIABLES` as `{{name}}`, and no logic."""
 

@@ -41,7 +41,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
-class Database(Section):
+class Database(Section, frozen=True):
     """Where analyses are kept.
 
     url: `sqlite:///PATH` (default: `$XDG_DATA_HOME/bifrost/bifrost.db`), or `memory:` for nowhere.
@@ -50,7 +50,7 @@ class Database(Section):
     url: str = ""
 
 
-class CacheSettings(Section):
+class CacheSettings(Section, frozen=True):
     """Where model answers are kept for reuse.
 
     url: `sqlite:` (the default: in the database's file; `sqlite:///PATH` elsewhere), `memory:`, or `off:`.
@@ -62,13 +62,13 @@ class CacheSettings(Section):
     max_entries: int = 10_000
 
 
-class DigestSettings(Section):
+class DigestSettings(Section, frozen=True):
     """budget: tokens of log that a model is shown, by Bifrost's own estimate (logs run near 2.6 characters a token)."""
 
     budget: int = 4000
 
 
-class Redaction(Section):
+class Redaction(Section, frozen=True):
     """What is masked before anything is stored, sent or printed; secrets always are.
 
     pii: mask e-mail addresses and payment card numbers as well. key: the installation's key for placeholders and cache
@@ -80,7 +80,7 @@ class Redaction(Section):
     key: Secret | None = None
 
 
-class History(Section):
+class History(Section, frozen=True):
     """enabled: keep finished analyses in the database."""
 
     enabled: bool = True

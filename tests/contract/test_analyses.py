@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bifrost_adapters import _sqlite
 from bifrost_adapters.slots import open_slot
 from bifrost_domain.errors import (
     AnalysisNotFound,
@@ -554,6 +555,18 @@ async def test_memory_is_not_a_path(path: Path) -> None:
     with pytest.raises(ConfigurationError):
         async with sqlite_at(Path(":memory:")):
             pass
+
+
+def test_a_file_that_must_not_be_written_is_told(path: Path) -> None:
+    path.parent.mkdir()
+    asyncio.run(store(path, 1))
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            connection.execute("DELETE FROM analyses")
+        fault = _sqlite.fault(raised.value, path)
+    assert fault.kind is _sqlite.FaultKind.UNAVAILABLE
+    assert fault.message == f"the database {path} cannot be written"
+    assert "permissions" in fault.hint
 
 
 FILL = """

@@ -279,24 +279,24 @@ def test_a_missing_path_exits_with_4_and_names_it(environment: dict[str, str]) -
 
 
 def test_a_timeout_reports_what_was_read_and_exits_with_5(environment: dict[str, str]) -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [BIFROST, "analyze", "--timeout", "2", "--no-store"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
-    )
-    assert process.stdin is not None
-    process.stdin.write(INCIDENT)
-    process.stdin.flush()
-    try:
-        code = process.wait(60)
-    finally:
-        process.kill()
-    assert process.stdout is not None
-    assert code == 5
-    assert "too many clients" in process.stdout.read()
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(INCIDENT)
+        process.stdin.flush()
+        try:
+            code = process.wait(60)
+        finally:
+            process.kill()
+        assert code == 5
+        assert "too many clients" in process.stdout.read()
 
 
 def test_one_bad_input_among_good_ones_exits_with_6(log: Path, environment: dict[str, str]) -> None:

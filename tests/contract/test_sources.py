@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bifrost_adapters.slots import open_slot
+from bifrost_adapters.slots import names, open_slot
 from bifrost_domain.errors import BifrostError, ConfigurationError, LogTooLarge, NoReadableInput
 from bifrost_domain.ports import Found, LogSource
 from tests.contract.choices_sources import CHOICES
@@ -57,6 +57,10 @@ async def read_until_it_breaks(source: LogSource) -> tuple[bytes, BifrostError]:
 
 
 # --- every source -------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_is_enrolled() -> None:
+    assert set(names("sources")) == set(CHOICES)
 
 
 @every_kind

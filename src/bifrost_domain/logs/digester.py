@@ -33,7 +33,7 @@ WIDE_CHARACTERS = 400_000
 
 _BLOCK = 512 << 10
 _HEAD = 128 << 10
-_RING = 2 << 20
+_RING = 3 << 20
 _WINDOWS = 1 << 20
 _OVERLONG = 256 << 10
 _OVERLONG_END = 30 << 10
@@ -71,15 +71,68 @@ class Budget(Struct, frozen=True, kw_only=True):
         return max(0, min(bounds, default=WIDE_CHARACTERS))
 
 
-class _Sort:
-    """What is known of the lines with one folded text."""
+class _Census:
+    """How often each digit-folded line occurs, and where first and last; what is rare is forgotten when it is full."""
 
-    __slots__ = ("alarm", "count", "first", "last", "windows")
+    def __init__(self) -> None:
+        self.counts: Counter[bytes] = Counter()
+        self.firsts: dict[bytes, int] = {}
+        self.lasts: dict[bytes, int] = {}
+        self.alarms: dict[bytes, float] = {}
+        self._size = 0
 
-    def __init__(self, count: int, first: int, last: int) -> None:
-        self.count, self.first, self.last = count, first, last
-        self.alarm: float | None = None
-        self.windows = 0
+    def add(self, keys: list[bytes], base: int) -> None:
+        """Count consecutive lines, the first of them numbered `base`."""
+        numbers = range(base, base + len(keys))
+        distinct = set(keys)
+        new = [key for key in distinct if key not in self.counts]
+        if len(distinct) == 1:
+            self.lasts[keys[0]] = numbers[-1]
+            self.firsts.setdefault(keys[0], base)
+        else:
+            self.lasts.update(zip(keys, numbers, strict=True))
+            if new:
+                firsts = dict(zip(reversed(keys), reversed(numbers), strict=True))
+                self.firsts.update(zip(new, map(firsts.__getitem__, new), strict=True))
+        self.counts.update(keys)
+        self._size += sum(map(len, new))
+        self._bound()
+
+    def merge(self, other: "_Census", shift: int) -> None:
+        """Count what `other` counted, its lines following on `shift` lines."""
+        for key, count in other.counts.items():
+            if key not in self.counts:
+                self.firsts[key] = other.firsts[key] + shift
+                self._size += len(key)
+            self.counts[key] += count
+            self.lasts[key] = other.lasts[key] + shift
+        self._bound()
+
+    def alarms_of(self, keys: list[bytes]) -> dict[bytes, float]:
+        """How alarming each of some lines is; what was found out before is not looked for again."""
+        distinct = dict.fromkeys(keys, 0.0)
+        unknown = [key for key in distinct if key not in self.alarms]
+        found = dict.fromkeys(unknown, 0.0)
+        ends = list(accumulate(len(key) + 1 for key in unknown))
+        for match in _alarm_words().finditer(b"\n".join(unknown)):
+            key = unknown[bisect_right(ends, match.start())]
+            found[key] = max(found[key], _ALARMS[match.group().lower()])
+        self.alarms.update((key, value) for key, value in found.items() if key in self.counts)
+        return {key: found[key] if key in found else self.alarms[key] for key in distinct}
+
+    def _bound(self) -> None:
+        """Forgets the rarer and longer unseen half when there is too much; a line that comes back counts as new."""
+        if len(self.counts) <= _KEYS and self._size <= _KEY_BYTES:
+            return
+        ranked = sorted(self.counts, key=self.lasts.__getitem__, reverse=True)
+        ranked.sort(key=self.counts.__getitem__, reverse=True)
+        sizes = accumulate(map(len, ranked))
+        kept = [key for key, size in zip(ranked[: _KEYS // 2], sizes, strict=False) if size <= _KEY_BYTES // 2]
+        self.counts = Counter({key: self.counts[key] for key in kept})
+        self.firsts = {key: self.firsts[key] for key in kept}
+        self.lasts = {key: self.lasts[key] for key in kept}
+        self.alarms = {key: self.alarms[key] for key in kept if key in self.alarms}
+        self._size = sum(map(len, kept))
 
 
 class _Window(Struct, frozen=True):
@@ -137,13 +190,14 @@ class Digester:
         self._bytes = 0
         self._lines = 0
         self._cut = 0
-        self._sorts: dict[bytes, _Sort] = {}
-        self._key_bytes = 0
+        self._census = _Census()
+        self._windowed: Counter[bytes] = Counter()
         self._head: tuple[int, bytes] = (1, b"")
         self._windows: list[_Window] = []
         self._window_bytes = 0
         self._ring: deque[tuple[int, bytes]] = deque()
         self._ring_bytes = 0
+        self._thinned = False
         self._kept: _Kept | None = None
 
     @property
@@ -213,7 +267,7 @@ class Digester:
             keys.pop()
         base = self._lines + 1
         self._lines += len(keys)
-        self._count(keys, base)
+        self._census.add(keys, base)
         if base == 1:
             end = len(block) if len(block) <= _HEAD else block.rfind(b"\n", 0, _HEAD) + 1
             self._head = (1, block[:end])
@@ -221,49 +275,19 @@ class Digester:
             block = block[end:]
         if block:
             self._ring.append((base, block))
-            self._ring_bytes += len(block)
+            self._ring_bytes += _size(block)
         while self._ring_bytes > _RING and len(self._ring) > 1:
             first, raw = self._ring.popleft()
-            self._ring_bytes -= len(raw)
+            self._ring_bytes -= _size(raw)
             self._thin(first, raw)
-
-    def _count(self, keys: list[bytes], base: int) -> None:
-        counts = Counter(keys)
-        sorts = self._sorts
-        numbers = range(base, base + len(keys))
-        new = counts.keys() - sorts.keys()
-        if len(counts) == 1:
-            lasts = {keys[0]: numbers[-1]}
-            firsts = {keys[0]: base}
-        else:
-            lasts = dict(zip(keys, numbers, strict=True))
-            firsts = dict(zip(reversed(keys), reversed(numbers), strict=True)) if new else {}
-        for key, count in counts.items():
-            known = sorts.get(key)
-            if known is None:
-                sorts[key] = _Sort(count, firsts[key], lasts[key])
-            else:
-                known.count += count
-                known.last = lasts[key]
-        self._key_bytes += sum(map(len, new))
-        if len(sorts) > _KEYS or self._key_bytes > _KEY_BYTES:
-            self._forget()
-
-    def _forget(self) -> None:
-        """Drops the rarest and longest unseen half of the counts; a line that comes back counts as new."""
-        ranked = sorted(self._sorts.items(), key=lambda item: (item[1].count, item[1].last), reverse=True)
-        self._sorts.clear()
-        self._key_bytes = 0
-        for key, sort in ranked[: _KEYS // 2]:
-            if self._key_bytes + len(key) > _KEY_BYTES // 2:
-                break
-            self._sorts[key] = sort
-            self._key_bytes += len(key)
 
     def _thin(self, first: int, raw: bytes) -> None:
         """Keeps of a block from the middle what stands around alarming lines."""
-        self._windows += _windows(first, raw, self._sorts)
-        self._window_bytes = sum(len(window.raw) for window in self._windows)
+        self._thinned = True
+        if len(self._windowed) > _KEYS:
+            self._windowed.clear()
+        self._windows += _windows(first, raw, self._census, self._windowed)
+        self._window_bytes = sum(_size(window.raw) for window in self._windows)
         if self._window_bytes > _WINDOWS:
             self._windows = _best(self._windows, _WINDOWS // 2)
 
@@ -272,16 +296,9 @@ class Digester:
         self._flush()
         other._flush()
         shift = self._lines
-        for key, sort in other._sorts.items():
-            known = self._sorts.get(key)
-            if known is None:
-                self._sorts[key] = _Sort(sort.count, sort.first + shift, sort.last + shift)
-                self._key_bytes += len(key)
-            else:
-                known.count += sort.count
-                known.last = sort.last + shift
-        if len(self._sorts) > _KEYS or self._key_bytes > _KEY_BYTES:
-            self._forget()
+        self._census.merge(other._census, shift)
+        self._windowed += other._windowed
+        self._thinned |= other._thinned
         self._lines += other._lines
         self._bytes += other._bytes
         self._cut += other._cut
@@ -292,10 +309,10 @@ class Digester:
         for first, raw in parts:
             if raw:
                 self._ring.append((first + shift, raw))
-                self._ring_bytes += len(raw)
+                self._ring_bytes += _size(raw)
         while self._ring_bytes > _RING and len(self._ring) > 1:
             first, raw = self._ring.popleft()
-            self._ring_bytes -= len(raw)
+            self._ring_bytes -= _size(raw)
             self._thin(first, raw)
         self._kept = None
 
@@ -309,10 +326,11 @@ class Digester:
         """The kept raw lines in order, each with the number of its first line."""
         ring = list(self._ring)
         windows = list(self._windows)
-        if windows:
+        if self._thinned:
             # A log this long is read where it matters: the tail in full, the rest of the ring as windows.
+            windowed = self._windowed.copy()
             for first, raw in ring[:-1]:
-                windows += _windows(first, raw, self._sorts)
+                windows += _windows(first, raw, self._census, windowed)
             windows = sorted(_best(windows, _WINDOWS), key=lambda window: window.first)
             ring = ring[-1:]
         yield self._head
@@ -335,7 +353,9 @@ class Digester:
                 lines.pop()
             numbers += range(first, first + len(lines))
             raws += lines
-        counts = [sort.count if (sort := self._sorts.get(raw.translate(_FOLD))) else 1 for raw in raws]
+        census = self._census
+        folded = [raw.translate(_FOLD) for raw in raws]
+        counts = [max(1, census.counts[key]) for key in folded]
         cleaned = clean_many(raws)
         del raws
         redacted = self._redactor.lines(cleaned.texts)
@@ -382,9 +402,10 @@ class Digester:
         known: dict[str, int] = {}
         for place, key in enumerate(reading.keys):
             if key not in known:
-                number = numbers[place]
+                first = census.firsts.get(folded[place], numbers[place])
+                last = census.lasts.get(folded[place], numbers[place])
                 level = reading.levels[place]
-                known[key] = miner.add(messages[place], counts[place], number, number, level) if key else -1
+                known[key] = miner.add(messages[place], counts[place], first, last, level) if key else -1
             ids.append(known[key])
         weights = evidence.weigh(reading)
         self._filter(weights, levels, times, blocks)
@@ -404,9 +425,7 @@ class Digester:
             miner=miner,
             truncated=self._cut + len(cleaned.truncated),
             redacted=kinds_found,
-            decisive=[
-                m for m, level, w in zip(messages, reading.levels, weights, strict=True) if w and level in evidence.LOUD
-            ],
+            decisive=_decisive(messages, reading.levels, weights),
         )
 
     def _filter(
@@ -424,6 +443,15 @@ class Digester:
                     weights[place] = 0.0
 
 
+def _decisive(messages: Sequence[str], levels: Sequence[Level], weights: Sequence[float]) -> list[str]:
+    """The messages that name the incident: the errors, else the warnings, else the last line."""
+    weighty = [(message, level) for message, level, w in zip(messages, levels, weights, strict=True) if w]
+    for loudness in (evidence.LOUD, {Level.WARNING}):
+        if found := [message for message, level in weighty if level in loudness]:
+            return found
+    return [message for message, _ in weighty[-1:]]
+
+
 _FOLD_TEXT = str.maketrans("123456789", "000000000")
 
 
@@ -435,41 +463,18 @@ def _alarm_words() -> Any:
     return re2.compile(b"|".join(re2.escape(word) for word in _ALARMS), options)
 
 
-def _sound(keys: list[bytes], sorts: dict[bytes, _Sort]) -> dict[bytes, float]:
-    """How alarming each of some lines is; what was found out before is not looked for again."""
-    found: dict[bytes, float] = {}
-    unknown: list[bytes] = []
-    for key in dict.fromkeys(keys):
-        sort = sorts.get(key)
-        if sort is None or sort.alarm is None:
-            unknown.append(key)
-            found[key] = 0.0
-        else:
-            found[key] = sort.alarm
-    ends = list(accumulate(len(key) + 1 for key in unknown))
-    for match in _alarm_words().finditer(b"\n".join(unknown)):
-        key = unknown[bisect_right(ends, match.start())]
-        found[key] = max(found[key], _ALARMS[match.group().lower()])
-    for key in unknown:
-        if (sort := sorts.get(key)) is not None:
-            sort.alarm = found[key]
-    return found
-
-
-def _windows(first: int, raw: bytes, sorts: dict[bytes, _Sort]) -> list[_Window]:
-    """The parts of a block that stand around alarming lines; a sort of line that had two already gets no more."""
+def _windows(first: int, raw: bytes, census: _Census, windowed: Counter[bytes]) -> list[_Window]:
+    """The parts of a block that stand around alarming lines; a sort of line that had enough already gets no more."""
     keys = raw.translate(_FOLD).split(b"\n")
-    alarms = _sound(keys, sorts)
+    alarms = census.alarms_of(keys)
+    loud = {key for key, value in alarms.items() if value and windowed[key] < _WINDOWS_EACH}
     spans: list[tuple[int, int, float]] = []
-    for place, value in enumerate(map(alarms.__getitem__, keys)):
-        if not value:
+    for place in [place for place, key in enumerate(keys) if key in loud] if loud else ():
+        key = keys[place]
+        if windowed[key] >= _WINDOWS_EACH:
             continue
-        sort = sorts.get(keys[place])
-        if sort is not None:
-            if sort.windows >= _WINDOWS_EACH:
-                continue
-            sort.windows += 1
-            value /= 1.0 + log(sort.count)
+        windowed[key] += 1
+        value = alarms[key] / (1.0 + log(max(1, census.counts[key])))
         start, end = max(0, place - _BEFORE), min(len(keys), place + _AFTER)
         if spans and start <= spans[-1][1]:
             if end - spans[-1][0] <= _WINDOW_LINES:
@@ -485,12 +490,17 @@ def _windows(first: int, raw: bytes, sorts: dict[bytes, _Sort]) -> list[_Window]
     return [_Window(value, first + start, b"\n".join(lines[start:end]) + b"\n") for start, end, value in spans]
 
 
+def _size(raw: bytes) -> int:
+    """What it costs to read these lines later on: short ones are no cheaper than others."""
+    return len(raw) + 40 * raw.count(b"\n")
+
+
 def _best(windows: list[_Window], room: int) -> list[_Window]:
     """The most valuable windows that fit, earlier ones first among equals."""
     chosen: list[_Window] = []
     for window in sorted(windows, key=lambda window: (-window.value, window.first)):
-        if len(window.raw) <= room:
-            room -= len(window.raw)
+        if (size := _size(window.raw)) <= room:
+            room -= size
             chosen.append(window)
     return chosen
 

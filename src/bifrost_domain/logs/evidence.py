@@ -25,6 +25,8 @@ SHOWN_CHARACTERS = 300
 GAP = "..."
 REPEATED = 0.8
 """What a line is worth after another one with its key was taken."""
+MOST_ALIKE = 12
+"""More lines with one key are not shown."""
 FAMILIAR = 0.5
 """What a line is worth of which every word was shown already."""
 _CARRIED, _SPREAD = 0.6, 0.15
@@ -257,6 +259,10 @@ def weigh(reading: Reading) -> list[float]:
     chances = [
         None if sign is None else 1 / (1 + exp(-_BIAS - sum(map(mul, sign, _COEFFICIENTS)))) for sign in signs(reading)
     ]
+    texts = reading.texts
+    for place in range(2, len(texts)):
+        if texts[place] == texts[place - 1] == texts[place - 2]:
+            chances[place] = None
     weights = [chance or 0.0 for chance in chances]
     for places in (range(len(chances)), range(len(chances) - 1, -1, -1)):
         carried = 0.0
@@ -365,26 +371,29 @@ def select(
     """Indices of the lines to show: the most weight within `room`, which `costs` and `gap` share the unit of.
 
     `joined[i]`: line `i` directly follows line `i - 1`, so that no gap is marked between them. The value of a line
-    falls with every word and every key that was shown before, never rises; so the greedy choice can be lazy
-    (M. Minoux, Accelerated greedy algorithms for maximizing submodular set functions, 1978).
+    falls with every word and every key that was shown before and never rises, so the greedy choice can be lazy
+    (M. Minoux, Accelerated greedy algorithms for maximizing submodular set functions, 1978): the first in the queue
+    is taken unless its value fell by a tenth since it was queued, which bounds how often a line is looked at.
     """
     taken: set[int] = set()
     known: set[str] = set()
     shown_keys: Counter[str] = Counter()
     density = [weight / sqrt(cost) for weight, cost in zip(weights, costs, strict=True)]
-    queue = [(-value, place, -1) for place, value in enumerate(density) if value > 0]
+    queue = [(-value, place) for place, value in enumerate(density) if value > 0]
     heapq.heapify(queue)
     least = min(costs, default=0)
     split = _word_break().split
     while queue and room >= least:
-        _, place, stamp = heapq.heappop(queue)
+        value, place = heapq.heappop(queue)
+        times = shown_keys[keys[place]]
+        if times >= MOST_ALIKE:
+            continue
         words = set(split(keys[place]))
-        if stamp != len(taken):
-            novelty = len(words - known) / len(words)
-            value = density[place] * (FAMILIAR + (1 - FAMILIAR) * novelty) * REPEATED ** shown_keys[keys[place]]
-            if queue and value < -queue[0][0]:
-                heapq.heappush(queue, (-value, place, len(taken)))
-                continue
+        novelty = len(words - known) / len(words)
+        worth = density[place] * (FAMILIAR + (1 - FAMILIAR) * novelty) * REPEATED**times
+        if worth < -value * 0.9:
+            heapq.heappush(queue, (-worth, place))
+            continue
         before = joined[place] and place - 1 in taken
         after = place + 1 < len(joined) and joined[place + 1] and place + 1 in taken
         cost = costs[place] + gap - gap * (before + after)
@@ -392,7 +401,7 @@ def select(
             continue
         room -= cost
         taken.add(place)
-        shown_keys[keys[place]] += 1
+        shown_keys[keys[place]] = times + 1
         known |= words
     return taken
 

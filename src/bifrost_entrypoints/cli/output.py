@@ -35,7 +35,8 @@ def coloured(choice: str, stream: Any) -> bool:
 
 def write(text: str, *, colour: bool = False) -> None:
     """`text` to stdout, and at once, so that what is printed stands whatever comes after."""
-    click.echo(text, nl=not text.endswith("\n"), color=colour)
+    if text:
+        click.echo(text, nl=not text.endswith("\n"), color=colour)
     sys.stdout.flush()
 
 

@@ -1,7 +1,6 @@
 from decimal import Decimal
 
 import pytest
-
 from pricing import VAT, discounted, gross, net
 
 BASKET = [Decimal("19.99"), Decimal("5.01"), Decimal("75.00")]

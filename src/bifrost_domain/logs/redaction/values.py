@@ -3,6 +3,7 @@
 Everything works on bytes and looks at no more than `REACH` of them, so that a line full of names costs linear time.
 """
 
+import itertools
 import math
 import re
 from typing import NamedTuple
@@ -18,7 +19,7 @@ _NEXT_FIELD = re.compile(rb"[,;](?=\s|$|[\"'{\[]|[A-Za-z_][\w. -]{0,40}[\"']?[=:
 _ESCAPED_END = re.compile(rb"\\+[nrt](?=$|[^\w]|[A-Za-z_][\w-]*[=:])")
 
 _PLACEHOLDER = re.compile(
-    rb"\*+|[xX.#_•?-]{2,}|<[^<>]*>?|\[[A-Za-z_ -]*\]|\{+[^{}]*\}*|\$\{.*|\$\(.*|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+|%\(?\w+\)?%?s?"
+    rb"\*+|(?:[xX.#_?-]|\xe2\x80\xa2){2,}|<[^<>]*>?|\[[A-Za-z_ -]*\]|\{+[^{}]*\}*|\$\{.*|\$\(.*|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+|%\(?\w+\)?%?s?"
     rb"|\$env:\w+|%[sdv@]|:\w+|@\w+|#\{.*|=+|[\W_]{1,3}|\\.?",
     re.DOTALL,
 )
@@ -33,7 +34,9 @@ _NOT_A_VALUE = frozenset(
 )
 _CODE = re.compile(rb"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)*(?:\(.*|\[.*|\{.*)?", re.DOTALL)
 _OBJECT = re.compile(rb"[\w.$]+@[0-9a-f]{4,16}")
-_PUBLIC = re.compile(rb"(?i:sha[0-9]{1,3}|md5|blake2[bs]|urn:uuid|arn:aws)[:-]|ssh-|ecdsa-|0[xX][0-9a-fA-F]+$|[a-z][a-z0-9+.-]*://")
+_PUBLIC = re.compile(
+    rb"(?i:sha[0-9]{1,3}|md5|blake2[bs]|urn:uuid|arn:aws)[:-]|ssh-|ecdsa-|0[xX][0-9a-fA-F]+$|[a-z][a-z0-9+.-]*://"
+)
 _NUMBER = re.compile(rb"[+-]?[0-9][0-9.,:/TZ+_-]*(?:[a-zA-Z%]{1,2})?")
 _VERSION = re.compile(rb"v?[0-9]+(?:\.[0-9]+)+[\w.+-]*")
 _RANDOM_ALPHABET = re.compile(rb"[\w.+/=~:%$!@#^&*-]+")
@@ -116,11 +119,11 @@ def _unquoted_end(data: bytes, position: int, end: int) -> int:
         stop = min(stop, found.start())
     while stop > position:
         last = data[stop - 1 : stop]
-        if last in b",;:":
-            stop -= 1
-        elif last in _QUOTES and data.count(last, position, stop) % 2:
-            stop -= 1
-        elif last in b")]}>" and data.count(last, position, stop) > data.count(_OPENING[last], position, stop):
+        if (
+            last in b",;:"
+            or (last in _QUOTES and data.count(last, position, stop) % 2)
+            or (last in b")]}>" and data.count(last, position, stop) > data.count(_OPENING[last], position, stop))
+        ):
             stop -= 1
         else:
             break
@@ -177,7 +180,7 @@ def _mixed(head: bytes, parts: list[bytes]) -> bool:
     """Camel case that turns too often to be words: `qWerTyUiOpAsDfGh` against `someLongMethodName`."""
     if len(parts) != 1 or len(head) < 16:
         return False
-    turns = sum(97 <= left < 123 and 65 <= right < 91 for left, right in zip(head, head[1:], strict=False))
+    turns = sum(97 <= left < 123 and 65 <= right < 91 for left, right in itertools.pairwise(head))
     return turns * 4 >= len(head)
 
 

@@ -88,7 +88,9 @@ SHAPES: tuple[Shape, ...] = (
     _prefixed("vault-token", "s. b. r.", r"[A-Za-z0-9]{24,26}\b", word=True),
     _prefixed("doppler-token", "dp.pt. dp.st. dp.ct. dp.sa. dp.scim. dp.audit.", r"[\w.-]{40,}", word=True),
     _prefixed("onepassword-token", "ops_eyJ", r"[\w+/=-]{60,}", word=True),
-    Shape("onepassword-key", r"\bA3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-(?:[A-Z0-9]{5}-){2}[A-Z0-9]{5}\b"),
+    Shape(
+        "onepassword-key", r"\bA3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-(?:[A-Z0-9]{5}-){2}[A-Z0-9]{5}\b"
+    ),
     Shape("age-key", r"(?i:AGE-SECRET-KEY-1)[0-9A-Za-z]{40,}"),
     _prefixed("tailscale-key", "tskey-", r"[a-z]+-[A-Za-z0-9-]{16,}"),
     # messages and mail
@@ -150,12 +152,17 @@ SHAPES: tuple[Shape, ...] = (
     _prefixed("newrelic-key", "NRAK- NRII- NRJS- NRRA-", r"[\w-]{19,}", word=True),
     Shape("newrelic-key", r"\b[0-9a-f]{36}(?:NRAL|FFFFNRAL)\b"),
     _prefixed("sentry-token", "sntrys_ sntryu_", "[A-Za-z0-9+/=_-]{40,}"),
-    _prefixed("dynatrace-token", "dt0c01. dt0s01. dt0s02. dt0s04. dt0s08. dt0s16.", r"[A-Z0-9]{24}(?:\.[A-Z0-9]{60,})?"),
+    _prefixed(
+        "dynatrace-token", "dt0c01. dt0s01. dt0s02. dt0s04. dt0s08. dt0s16.", r"[A-Z0-9]{24}(?:\.[A-Z0-9]{60,})?"
+    ),
     _prefixed("posthog-key", "phx_ phs_", "[A-Za-z0-9]{40,}", word=True),
     _prefixed("launchdarkly-key", "sdk- mob- api-", _UUID, word=True),
     _prefixed("mapbox-token", "sk.eyJ pk.eyJ", r"[\w-]{40,}\.[\w-]{20,}", word=True),
     # standards
     Shape("jwt", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", ("eyJ",)),
-    Shape("password-hash", r"\$(?:2[abxy]?|1|5|6|y|7|apr1|argon2(?:id?|d)|scrypt|pbkdf2[a-z0-9-]*)\$[A-Za-z0-9./$=,+-]{20,}"),
+    Shape("password-hash", r"\$2[abxy]?\$[0-9]{2}\$[A-Za-z0-9./]{40,}"),
+    Shape("password-hash", r"\$(?:1|apr1)\$[A-Za-z0-9./]{1,8}\$[A-Za-z0-9./]{22,}"),
+    Shape("password-hash", r"\$(?:5|6|7|y|gy)\$[A-Za-z0-9./$=,]{1,40}\$[A-Za-z0-9./]{43,}"),
+    Shape("password-hash", r"\$(?:argon2(?:id?|d)|scrypt|pbkdf2[a-z0-9-]*)\$[A-Za-z0-9./$=,+-]{20,}"),
     Shape("password-hash", r"\{(?:SSHA|SHA|SMD5|MD5|CRYPT|SSHA256|SSHA512|SHA256|SHA512)\}[A-Za-z0-9+/$.]{20,}={0,2}"),
 )
