@@ -81,7 +81,7 @@ _DIFF_BODY = (
     "new mode",
 )
 _RULED = frozenset("=-_*~#\u2500\u2550\u2501")
-_BARS = ("|", "^", "~", "\u2502", "\u256d", "\u2570", "\u2577", "\u2575", "\u00b7", "=", "-->", ":::", "...")
+_BARS = ("|", "^", "~", "\u2502", "\u256d", "\u2570", "\u2577", "\u2575", "\u00b7", "-->", ":::")
 
 
 def indent_of(text: str) -> int:
@@ -188,6 +188,7 @@ def _enumerated(stripped: str) -> bool:
 def _traceback(texts: Sequence[str], place: int, limit: int) -> int:
     """The end of a stack trace, its causes included, and the exception's line where that comes last."""
     base = indent_of(texts[place])
+    called = texts[place].startswith(("panic: ", "fatal error: ", "goroutine "))  # Go writes a call over its place
     end, frames = place + 1, False
     while end < limit:
         text = texts[end]
@@ -210,9 +211,10 @@ def _traceback(texts: Sequence[str], place: int, limit: int) -> int:
                 if not following.startswith(_CAUSES):
                     break
                 continue
-        elif not frames and end == place + 1:
-            pass
-        else:
+        elif not (
+            (called and text.endswith(")") and end + 1 < limit and texts[end + 1][:1] == "\t")
+            or (not frames and end == place + 1)
+        ):
             break
         end += 1
     return end
@@ -267,6 +269,8 @@ def _indented(texts: Sequence[str], place: int, limit: int, *, blanks: bool) -> 
         stripped = text.lstrip()
         if stripped:
             if indent_of(text) <= base and not stripped.startswith(_BARS):
+                break
+            if stripped.startswith("--- ") and end + 1 < limit and texts[end + 1].lstrip().startswith("+++ "):
                 break
             last = end + 1
         elif not blanks:

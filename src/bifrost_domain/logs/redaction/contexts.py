@@ -6,6 +6,7 @@ found name is then measured by `values`, on a bounded number of bytes.
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from datetime import date
 from functools import cache
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import re2
 
-from bifrost_domain.logs.redaction.values import Value, is_code, is_placeholder, is_random, value_at
+from bifrost_domain.logs.redaction.values import UUID, Value, is_code, is_placeholder, is_random, value_at
 
 
 class Span(NamedTuple):
@@ -43,9 +44,7 @@ _STRONG = (
     r"|deploy[_-]?token|bot[_-]?token|csrf[_-]?token|xsrf[_-]?token|jwt|otp|totp[_-]?secret|pin[_-]?code|webhook[_-]?secret"
     r"|비밀번호|암호|비번"
 )
-_WEAK = (
-    r"token|key|auth|authorization|signature|sig|session|session[_-]?id|sid|sessid|nonce|code|salt|hash|cookie|dsn|cred"
-)
+_WEAK = r"token|key|auth|authorization|signature|sig|session|session[_-]?id|sid|sessid|cookie|dsn|cred"
 _NAME_END = r"(?:[_.-]?(?:value|text|string|plain|raw|base64|b64|enc|prod|dev|test|staging|live|file|[0-9]{1,3}))?"
 
 _NAMED = (
@@ -59,7 +58,7 @@ _NAMED = (
 )
 
 _PUBLIC_NAMES = re2.compile(
-    r"(?i)(?:public|cache|primary|foreign|partition|sort|routing|object|s3|row|index|idempotency|dedup|group|map|dict|json|"
+    r"(?i)(?:public|ask|cache|primary|foreign|partition|sort|routing|object|s3|row|index|idempotency|dedup|group|map|dict|json|"
     r"translation|i18n|hot|host|short|lookup|unique|composite|hash|range|registry|config|feature|metric|label|sub|monkey|"
     r"tur|keyboard|keystore|pub|ssh-(?:rsa|ed25519)|next|page|continuation|cancellation|syntax|unexpected|error|exit|status|"
     r"return|response|http|zip|postal|country|currency|language|source|byte|qr|bar|vs|color|op|err|result|state)[_. -]?$"
@@ -85,7 +84,7 @@ _ORACLE = r"(?i)(?:jdbc:oracle:\w+:|sqlplus[ \t]+(?:-\w+[ \t]+)*)([^\s/@:]{1,64}
 _SQL = r"(?i)\b(?:identified[ \t]+(?:with[ \t]+\S{1,64}[ \t]+)?by(?:[ \t]+password)?|(?:encrypted[ \t]+)?password(?:[ \t]*=)?)[ \t]+([\"'])"
 _FLAG = (
     r"(?i)(?:^|[\s\"'(\[,])(?:--?(?:[a-z0-9]{1,20}-){0,4}(?:password|passwd|passphrase|pass|pwd|token|secret|api-?key"
-    r"|access-?key|secret-?key|auth|credentials?|psk|storepass|keypass|requirepass)|-P|-storepass|-keypass)[\"']?(?:,[ \t]?|[ \t]{1,3})"
+    r"|access-?key|secret-?key|auth|credentials?|psk|storepass|keypass|requirepass)|-storepass|-keypass)[\"']?(?:,[ \t]?|[ \t]{1,3})"
 )
 _SHORT_FLAG = r"(?:^|[\s\"'])(?:sshpass[ \t]+-p|mysql(?:dump|admin)?\b[^|;]{0,200}[ \t]-p|redis-cli\b[^|;]{0,200}[ \t]-a|ldap\w+\b[^|;]{0,200}[ \t]-w)[ \t]?"
 _USER_FLAG = (
@@ -102,13 +101,15 @@ _NO_DOMAINS = frozenset(
 )
 _CARD = r"(?:^|[^0-9A-Za-z._-])([3-6][0-9]{3}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,4}|2[2-7][0-9]{2}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5})(?:[^0-9A-Za-z_-]|$)"
 _RESIDENT = r"(?:^|[^0-9A-Za-z-])([0-9]{6}-[1-8][0-9]{6})(?:[^0-9A-Za-z-]|$)"
-_BLOB = r"(?:[A-Za-f][A-Za-z0-9+/_-]{3}){6,}[A-Za-z0-9+/_-]{0,3}={0,2}"
+_GROUP = "[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
+"""Four characters of base64 that stand for three bytes of ASCII: the top bit of each byte is 0."""
+BLOB = f"(?:{_GROUP}){{6,}}[A-Za-z0-9+/_-]{{0,3}}={{0,2}}"
 
 CONTEXT = "|".join(
     (
         # a name and what separates it from its value
         r"(?:pass|pwd|pw|secret|token|api[_. -]?key|key|auth\w{0,10}|credential|cred|session|cookie|signature|sig|sid|otp|jwt"
-        r"|dsn|nonce|code|salt|hash|\xeb\xb9\x84\xeb\xb0\x80\xeb\xb2\x88\xed\x98\xb8|\xec\x95\x94\xed\x98\xb8)"
+        r"|dsn|\xeb\xb9\x84\xeb\xb0\x80\xeb\xb2\x88\xed\x98\xb8|\xec\x95\x94\xed\x98\xb8)"
         r"[a-z0-9_.-]{0,40}\\{0,4}[\"'`]?\]?[ \t]{0,3}(?:[=:>]|%3d)",
         r"\b(?:bearer|basic)[ \t]+[\\\"']{0,4}[a-z0-9._~+/=:-]{8}",
         r"identified[ \t]+(?:with|by)|password[ \t]+[\"']",
@@ -121,11 +122,10 @@ CONTEXT = "|".join(
         r"x-[a-z-]{0,30}(?:token|key|auth|secret)|private-token|job-token",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|putty-user-key-file|private-lines:",
         r"%(?:3[ad]|40|5f|2d|3a)|\\u00|\\u\{|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf|\xef[\xbc\xbd]",
-        _BLOB.replace("{6,}", "{6}", 1),
     )
 )
 """RE2, case-insensitive: every line on which a rule of this module can find something matches it; most do not."""
-PERSONAL = r"[a-z0-9._%+-]@[a-z0-9-]+\.[a-z]|[2-6][0-9]{3}[ -]?[0-9]{4,6}[ -]?[0-9]{4,5}|[0-9]{6}-[1-8][0-9]{6}"
+PERSONAL = r"[a-z0-9._%+-]@[a-z0-9-]+\.[a-z]|(?:^|[^0-9a-z._-])[2-6][0-9]{3}[ -]?[0-9]{4,6}[ -]?[0-9]{1,5}(?:[^0-9a-z_-]|$)|[0-9]{6}-[1-8][0-9]{6}"
 
 
 def named(line: bytes) -> Iterator[Span]:
@@ -147,10 +147,12 @@ def named(line: bytes) -> Iterator[Span]:
             continue
         value = value_at(line, found.end(), xml=xml)
         secret = line[value.start : value.end]
-        if is_placeholder(secret) or secret.startswith(b"[REDACTED:") or len(secret) < 3:
+        if is_placeholder(secret) or secret.startswith(b"[REDACTED:") or len(secret) < 3 or _PATH.match(secret):
             continue
         name = (found.group(2) or found.group(3)).lower()
-        if not strong and (_PUBLIC_NAMES.search(before.decode("latin-1")) or not is_random(secret, least=16)):
+        if name == b"pass" and b":" in separator and not value.quoted:
+            continue  # the verdict of a test, not a password
+        if not strong and (_PUBLIC_NAMES.search(before.decode("latin-1")) or not _token_like(name, secret)):
             continue
         if strong and _PUBLIC_NAMES.search(before.decode("latin-1")) and not is_random(secret):
             continue
@@ -160,6 +162,29 @@ def named(line: bytes) -> Iterator[Span]:
             continue
         position = max(position, value.end)
         yield Span(value.start, value.end, _kind_of(name))
+
+
+_PATH = re.compile(rb"(?:~|\.{0,2}|\$\w+|[A-Za-z]:)[/\\][\w./\\@+-]*$")
+_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{16,}")
+_HEX = re.compile(rb"[0-9a-f-]+|[0-9A-F-]+")
+
+
+def _token_like(name: bytes, secret: bytes) -> bool:
+    """Whether a value behind a weak name is a token: `key` also names cache entries, rows and digests."""
+    if not is_random(secret, least=16):
+        return False
+    runs = _RUN.findall(secret)
+    if name != b"key":
+        return bool(runs)
+    return any(
+        len(run) >= 24
+        and not _HEX.fullmatch(run)
+        and run != run.lower()
+        and run != run.upper()
+        and any(48 <= byte < 58 for byte in run)
+        and b"-" not in run
+        for run in runs
+    )
 
 
 def _plausible(separator: bytes, value: Value, secret: bytes) -> bool:
@@ -284,7 +309,7 @@ def personal(line: bytes) -> Iterator[Span]:
     """E-mail addresses, payment card numbers (issuer's range and Luhn, ISO/IEC 7812-1), Korean resident numbers."""
     if b"@" in line:
         for found in compiled(_EMAIL).finditer(line):
-            if found.group(2).lower() not in _NO_DOMAINS:
+            if found.group(2).lower() not in _NO_DOMAINS and not UUID.match(found.group(1)):
                 yield Span(found.start(1), found.end(1), "email")
     for found in compiled(_CARD).finditer(line):
         digits = found.group(1).replace(b" ", b"").replace(b"-", b"")
@@ -318,7 +343,7 @@ def _is_resident_number(text: bytes) -> bool:
 
 def blobs(line: bytes) -> Iterator[tuple[Span, bytes]]:
     """Base64 that holds printable text, with that text, for the rules to look at once more."""
-    for found in compiled(_BLOB).finditer(line):
+    for found in compiled(BLOB).finditer(line):
         text = _decoded(found.group(0))
         if len(text) >= 16 and all(32 <= byte < 127 or byte in b"\n\r\t" for byte in text):
             yield Span(found.start(), found.end(), "base64"), text

@@ -152,7 +152,8 @@ def _disjoint(line: bytes, spans: list[Span]) -> Iterator[Span]:
 def _scans(pii: bool) -> tuple[Any, Any]:
     """One case-sensitive scan for shapes and one case-insensitive for contexts."""
     words = contexts.CONTEXT + ("|" + contexts.PERSONAL if pii else "")
-    return compiled("|".join(_abridged(shape.pattern) for shape in SHAPES)), compiled(f"(?i)(?:{words})")
+    shapes = "|".join([*(_abridged(shape.pattern) for shape in SHAPES), f"(?:{contexts.BLOB})"])
+    return compiled(shapes), compiled(f"(?im)(?:{words})")
 
 
 _LONG_COUNT = re.compile(r"\{(\d+)(?:,\d*)?\}")
@@ -161,10 +162,10 @@ _LONG_COUNT = re.compile(r"\{(\d+)(?:,\d*)?\}")
 def _abridged(pattern: str) -> str:
     """A pattern that matches wherever `pattern` does and has fewer states: it ends at the first long repetition."""
     for found in _LONG_COUNT.finditer(pattern):
-        if int(found[1]) > 16:
+        if int(found[1]) > 36:
             head = pattern[: found.start()]
             if head.count("(") - head.count(r"\(") == head.count(")") - head.count(r"\)"):
-                return f"(?:{head}{{16}})"
+                return f"(?:{head}{{36}})"
     return f"(?:{pattern})"
 
 
