@@ -34,7 +34,7 @@ def rows(shape: str) -> Iterator[str]:
         number += 1
         stamp = f"2026-11-20T10:{number // 600 % 60:02d}:{number // 10 % 60:02d}.{number % 1000:03d}Z"
         if shape == "service":
-            yield f"{stamp} INFO [worker-{number % 16}] handled GET /v1/items/{chance.randrange(10**6)} in {number % 90} ms"
+            yield f"{stamp} INFO [worker-{number % 16}] GET /v1/items/{chance.randrange(10**6)} took {number % 90} ms"
         elif shape == "build":
             yield f"{stamp} [{number % 977}/977] CC {chance.choice(paths)} -> {chance.choice(words)}.o"
         elif shape == "uuid":
@@ -42,7 +42,7 @@ def rows(shape: str) -> Iterator[str]:
         elif shape == "words":
             yield " ".join(chance.choices(words, k=9))
         elif shape == "json":
-            yield f'{{"time":"{stamp}","level":"info","msg":"handled {number}","trace":"{chance.getrandbits(64):016x}"}}'
+            yield f'{{"time":"{stamp}","level":"info","msg":"did {number}","trace":"{chance.getrandbits(64):016x}"}}'
         else:
             yield "WARNING x"
 

@@ -72,6 +72,8 @@ HEURISTIC_MODEL = "signatures-1"
 LEAST_BUDGET = 256
 """Tokens of log below which asking a model makes no sense."""
 MAX_ANSWER_CHARACTERS = 1 << 20
+ASSUMED_CONTEXT = 8192
+"""Tokens of context that a plan assumes of a model that cannot be asked."""
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,7 +171,10 @@ Event = Reading | Reduced | CacheHit | ModelStarted | Token | Repairing | FellBa
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What would be sent, and to whom. `prompt` is None for the heuristic, which sends nothing."""
+    """What would be sent, and to whom. `prompt` is None for the heuristic, which sends nothing.
+
+    `assumed` says why the model could not be asked for its context, where `ASSUMED_CONTEXT` stands in for it.
+    """
 
     identity: ModelIdentity
     description: ModelDescription | None
@@ -177,6 +182,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     digest: Digest
     input_tokens: int
     cost_usd: float | None
+    assumed: str | None = None
     failed: tuple[tuple[str, str], ...] = ()
 
 
@@ -310,7 +316,12 @@ class Analyst:
                 failed=tuple(reading.failed),
             )
         model = await self._open_model(names[0], request.model)
-        description = await model.describe()
+        assumed = None
+        try:
+            description = await model.describe()
+        except ModelError as error:
+            description = ModelDescription(context_tokens=ASSUMED_CONTEXT, max_output_tokens=prompts.MAX_OUTPUT_TOKENS)
+            assumed = error.message
         digest, prompt = await self._compose(request, reading, description)
         input_tokens, cost = _estimate(prompt, description)
         return Plan(
@@ -320,6 +331,7 @@ class Analyst:
             digest=digest,
             input_tokens=input_tokens,
             cost_usd=cost,
+            assumed=assumed,
             failed=tuple(reading.failed),
         )
 

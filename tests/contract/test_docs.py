@@ -85,7 +85,11 @@ def test_every_command_shown_works(page: Path, body: str, sandbox: tuple[Path, d
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+# The page on adding a model names a kind of its own; test_models installs it from the page and runs it.
+CONFIGURED = [page for page in PAGES if page.name != "add-a-model.md"]
+
+
+@pytest.mark.parametrize("page", CONFIGURED, ids=[str(page.relative_to(ROOT)) for page in CONFIGURED])
 def test_every_settings_example_is_valid(page: Path, sandbox: tuple[Path, dict[str, str]]) -> None:
     place, environment = sandbox
     for language, body in BLOCK.findall(page.read_text()):
@@ -96,7 +100,7 @@ def test_every_settings_example_is_valid(page: Path, sandbox: tuple[Path, dict[s
             done = subprocess.run(
                 ["bifrost", "config", "validate"],
                 cwd=place,
-                env=environment | {"PYTHONPATH": str(ROOT / "docs" / "how-to")},
+                env=environment,
                 capture_output=True,
                 text=True,
                 timeout=60,

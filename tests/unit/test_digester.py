@@ -101,6 +101,15 @@ def test_the_needle_of_a_log_larger_than_memory_is_kept_with_its_number() -> Non
     assert next(line for line in digest.lines if line.number == 60_001).text.endswith("No space left on device")
 
 
+def test_every_shown_line_carries_its_own_number_after_thinning() -> None:
+    words = ["error", "warning", "note", "panic", "detail"]
+    rows = (f"{words[n % 7 % 5]} {hashlib.md5(b'%d' % n).hexdigest()} :{n}" for n in range(1, 60_001))
+    digest = digester("\n".join(rows).encode()).finish(Budget())
+    assert digest.lines[-1].number == 60_000
+    assert 0 < digest.lines[0].number < 60_000
+    assert all(line.text.endswith(f" :{line.number}") for line in digest.lines)
+
+
 def test_memory_stays_bounded_whatever_comes() -> None:
     made = digester()
     tracemalloc.start()

@@ -33,10 +33,11 @@ WIDE_CHARACTERS = 400_000
 
 _BLOCK = 512 << 10
 _HEAD = 128 << 10
-_RING = 3 << 20
-_WINDOWS = 1 << 20
+_RING = 4 << 20
+_WINDOWS = 3 << 19
 _OVERLONG = 256 << 10
 _OVERLONG_END = 30 << 10
+_TAIL_LINES = 8192
 _SAMPLE = 200
 _KEYS = 100_000
 _KEY_BYTES = 16 << 20
@@ -326,13 +327,19 @@ class Digester:
         """The kept raw lines in order, each with the number of its first line."""
         ring = list(self._ring)
         windows = list(self._windows)
-        if self._thinned:
+        if self._thinned or self._ring_bytes > _RING:
             # A log this long is read where it matters: the tail in full, the rest of the ring as windows.
+            first, raw = ring.pop()
+            surplus = raw.count(b"\n") - _TAIL_LINES
+            if surplus > 0:
+                tail = raw[-sum(len(line) + 1 for line in raw.split(b"\n")[surplus:]) + 1 :]
+                ring.append((first, raw[: -len(tail)]))
+                first, raw = first + surplus, tail
             windowed = self._windowed.copy()
-            for first, raw in ring[:-1]:
-                windows += _windows(first, raw, self._census, windowed)
+            for start, earlier in ring:
+                windows += _windows(start, earlier, self._census, windowed)
             windows = sorted(_best(windows, _WINDOWS), key=lambda window: window.first)
-            ring = ring[-1:]
+            ring = [(first, raw)]
         yield self._head
         for window in windows:
             yield window.first, window.raw
@@ -492,7 +499,7 @@ def _windows(first: int, raw: bytes, census: _Census, windowed: Counter[bytes]) 
 
 def _size(raw: bytes) -> int:
     """What it costs to read these lines later on: short ones are no cheaper than others."""
-    return len(raw) + 40 * raw.count(b"\n")
+    return len(raw) + 100 * raw.count(b"\n")
 
 
 def _best(windows: list[_Window], room: int) -> list[_Window]:

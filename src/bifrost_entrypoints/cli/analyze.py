@@ -207,6 +207,12 @@ async def _show_plan(
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
         plan = await bifrost.analyst.plan(request(inputs, **_wishes(settings, **given)))
     prompt = plan.prompt
+    if plan.assumed is not None:
+        common.talk().notice(
+            _("{provider}: {reason}; a context of {tokens:,} tokens is assumed").format(
+                provider=plan.identity.provider, reason=plan.assumed, tokens=domain.ASSUMED_CONTEXT
+            )
+        )
     data = plain(
         {
             "provider": plan.identity.provider,

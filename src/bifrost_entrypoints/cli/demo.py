@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from gettext import gettext as _
 from importlib.resources import as_file, files
@@ -10,6 +11,7 @@ from importlib.resources import as_file, files
 import click
 
 from bifrost_domain.analysis import HEURISTIC, Finished, Request
+from bifrost_domain.ports import LogSource
 from bifrost_entrypoints.cli.options import Common, common, explained
 from bifrost_entrypoints.cli.output import FORMATS, coloured, format_analysis, write
 from bifrost_entrypoints.container import open_application
@@ -21,6 +23,18 @@ HELP = explained(
   bifrost demo --language ko
   bifrost demo --format json""",
 )
+
+
+class Bundled:
+    """The bundled log under a name that people can read, wherever it is installed."""
+
+    name = "incident.log"
+
+    def __init__(self, log: LogSource) -> None:
+        self._log = log
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        return self._log.chunks()
 
 
 @click.command(help=HELP)
@@ -40,7 +54,7 @@ async def _demo(common: Common, kind: str, language: str | None) -> None:
             request = Request(
                 name="incident.log",
                 kind="file",
-                logs=tuple(found.sources),
+                logs=(Bundled(found.sources[0]),),
                 provider=HEURISTIC,
                 language=settings.report_language(os.environ),
                 remember=False,
