@@ -64,7 +64,11 @@ class Fakes:
 
     def pem(self, label: str = "RSA PRIVATE KEY", rows: int = 6) -> list[str]:
         body = self.base64(48 * rows - 11)
-        return [f"-----BEGIN {label}-----", *(body[at : at + 64] for at in range(0, len(body), 64)), f"-----END {label}-----"]
+        return [
+            f"-----BEGIN {label}-----",
+            *(body[at : at + 64] for at in range(0, len(body), 64)),
+            f"-----END {label}-----",
+        ]
 
 
 Maker = Callable[[Fakes], str]
@@ -128,7 +132,12 @@ def tokens(fakes: Fakes) -> Iterator[Sample]:
             f"##[error]Process failed with {first}.",
         )
         yield Sample("token", kind, fakes.random.choice(plain), (first,))
-        yield Sample("token", kind, json.dumps({"ts": 1714817472, "level": "warn", "msg": f"call: {second}<eof>", "n": 3}), (second,))
+        yield Sample(
+            "token",
+            kind,
+            json.dumps({"ts": 1714817472, "level": "warn", "msg": f"call: {second}<eof>", "n": 3}),
+            (second,),
+        )
         yield Sample("token", kind, f"GET /v1/items?page=2&x={third}&limit=10 status=403 dur=12ms", (third,))
 
 
@@ -138,27 +147,47 @@ def contexts(f: Fakes) -> Iterator[Sample]:
     def one(kind: str, secret: str, text: str) -> Sample:
         return Sample("context", kind, text.replace("§", secret), (secret,))
 
-    yield one("url", f.password().replace("/", "x").replace("#", "x"), "connecting to postgres://app:§@db-1.internal:5432/orders?sslmode=require")
+    yield one(
+        "url",
+        f.password().replace("/", "x").replace("#", "x"),
+        "connecting to postgres://app:§@db-1.internal:5432/orders?sslmode=require",
+    )
     yield one("url", f.alnum(16), "redis://:§@cache:6379/0 connection refused")
     yield one("url", f.alnum(12) + "@!" + f.alnum(3), "amqp://guest:§@rabbit.svc:5672/%2f")
     yield one("url", f.alnum(20), "fatal: unable to access 'https://ci-bot:§@git.example.com/a/b.git/': 403")
     yield one("url", f.alnum(24), "mongodb+srv://root:§@cluster0.ab1cd.mongodb.net/test,retryWrites=true")
     yield one("url", f.hex(40), "cloning https://§@github.com/acme/app.git")
     yield one("url", f.hex(32), "Sentry DSN https://§@o4501.ingest.sentry.io/45")
-    yield one("url", f.password().replace("#", "x").replace("?", "x") + "/" + f.alnum(4), "DATABASE_URL=mysql://root:§@10.0.0.3:3306/app")
+    yield one(
+        "url",
+        f.password().replace("#", "x").replace("?", "x") + "/" + f.alnum(4),
+        "DATABASE_URL=mysql://root:§@10.0.0.3:3306/app",
+    )
     yield one("cookie", f.alnum(32), "> Cookie: sessionid=§; theme=dark")
     yield one("cookie", f.of(_URLSAFE, 40), "< Set-Cookie: sid=§; Path=/; HttpOnly; Secure")
     yield one("cookie", f.alnum(26), '{"headers":{"cookie":"PHPSESSID=§; lang=en"}}')
     yield one("cookie", f.hex(32), "curl -b 'JSESSIONID=§' https://intra/login")
     credentials = base64.b64encode(f"deploy:{f.password()}".encode()).decode()
     yield one("authorization", credentials, "Authorization: Basic §")
-    yield one("authorization", base64.b64encode(f"api:{f.alnum(20)}".encode()).decode(), '"authorization": "Basic §", "accept": "*/*"')
+    yield one(
+        "authorization",
+        base64.b64encode(f"api:{f.alnum(20)}".encode()).decode(),
+        '"authorization": "Basic §", "accept": "*/*"',
+    )
     yield one("authorization", f.of(_URLSAFE, 40), "> authorization: Bearer §")
     yield one("authorization", f.of(_URLSAFE, 40), "headers={'Authorization': 'Bearer §', 'User-Agent': 'x'}")
     yield one("authorization", f.hex(40), "Authorization: token §")
     yield one("authorization", f.alnum(32), "Authorization: ApiKey §")
-    yield one("authorization", f.hex(32), 'Authorization: Digest username="Mufasa", realm="x", nonce="abc", uri="/", response="§"')
-    yield one("authorization", f.hex(64), "Authorization: AWS4-HMAC-SHA256 Credential=me/20240504/eu/s3/aws4_request, SignedHeaders=host, Signature=§")
+    yield one(
+        "authorization",
+        f.hex(32),
+        'Authorization: Digest username="Mufasa", realm="x", nonce="abc", uri="/", response="§"',
+    )
+    yield one(
+        "authorization",
+        f.hex(64),
+        "Authorization: AWS4-HMAC-SHA256 Credential=me/20240504/eu/s3/aws4_request, SignedHeaders=host, Signature=§",
+    )
     yield one("authorization", f.alnum(40), "Proxy-Authorization: Bearer §")
     yield one("authorization", f.of(_URLSAFE, 48), "retrying with bearer § after 401")
     yield one("authorization", f.alnum(36), "X-Api-Key: §")
@@ -195,15 +224,27 @@ def contexts(f: Fakes) -> Iterator[Sample]:
     yield one("sql", f.password(), "CREATE USER 'app'@'%' IDENTIFIED BY '§';")
     yield one("sql", f.password(), "ALTER ROLE app WITH LOGIN PASSWORD '§' VALID UNTIL 'infinity'")
     yield one("sql", f.password(), "SET PASSWORD FOR 'root'@'localhost' = PASSWORD('§')")
-    yield one("dsn", f.password().replace(";", "x"), "Server=tcp:sql1,1433;Database=app;User Id=sa;Password=§;Encrypt=True;")
+    yield one(
+        "dsn", f.password().replace(";", "x"), "Server=tcp:sql1,1433;Database=app;User Id=sa;Password=§;Encrypt=True;"
+    )
     yield one("dsn", f.alnum(14), "Driver={ODBC Driver 17};Server=x;UID=sa;PWD=§")
     yield one("dsn", f.alnum(14), "jdbc:sqlserver://h:1433;databaseName=d;user=u;password=§;encrypt=true")
     yield one("dsn", f.alnum(14), "jdbc:mysql://h:3306/d?user=u&password=§&useSSL=false")
     yield one("dsn", f.alnum(14), "jdbc:oracle:thin:scott/§@//dbhost:1521/ORCL")
     yield one("dsn", f.alnum(14), "dsn: app:§@tcp(10.0.0.3:3306)/orders?parseTime=true")
-    yield one("dsn", f.base64(64), "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=§;EndpointSuffix=core.windows.net")
-    yield one("dsn", f.base64(32), "Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=§")
-    yield one("signature", quote(f.base64(32), safe=""), "GET https://acme.blob.core.windows.net/c/b.zip?sv=2022-11-02&sr=b&sig=§ 403")
+    yield one(
+        "dsn",
+        f.base64(64),
+        "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=§;EndpointSuffix=core.windows.net",
+    )
+    yield one(
+        "dsn", f.base64(32), "Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=§"
+    )
+    yield one(
+        "signature",
+        quote(f.base64(32), safe=""),
+        "GET https://acme.blob.core.windows.net/c/b.zip?sv=2022-11-02&sr=b&sig=§ 403",
+    )
     yield one("signature", f.hex(64), "https://b.s3.amazonaws.com/k?X-Amz-Date=20240504T101112Z&X-Amz-Signature=§")
     yield one("signature", f.hex(256), "https://storage.googleapis.com/b/o?X-Goog-Expires=900&X-Goog-Signature=§&a=1")
     yield one("named", f.of(_BASE64, 40), "aws_secret_access_key = §")
@@ -218,8 +259,14 @@ def contexts(f: Fakes) -> Iterator[Sample]:
     yield one("named", f.base64(33), '{"auths":{"registry.example.com":{"auth":"§"}}}')
     yield one("named", f.hex(32), "DD_API_KEY=§ DD_SITE=datadoghq.eu")
     yield one("named", f.alnum(24), "kubectl create secret generic app --from-literal=dbpass=§")
-    yield one("webhook", f"T{f.of(_UPPER, 8)}/B{f.of(_UPPER, 8)}/{f.alnum(24)}", "posting to https://hooks.slack.com/services/§")
-    yield one("webhook", f"{f.of('0123456789', 18)}/{f.of(_URLSAFE, 68)}", "POST https://discord.com/api/webhooks/§ 429")
+    yield one(
+        "webhook",
+        f"T{f.of(_UPPER, 8)}/B{f.of(_UPPER, 8)}/{f.alnum(24)}",
+        "posting to https://hooks.slack.com/services/§",
+    )
+    yield one(
+        "webhook", f"{f.of('0123456789', 18)}/{f.of(_URLSAFE, 68)}", "POST https://discord.com/api/webhooks/§ 429"
+    )
     yield one("hash", "$2b$12$" + f.of(_ALNUM + "./", 53), "user bob hash § loaded")
     yield one("hash", "$6$" + f.alnum(8) + "$" + f.of(_ALNUM + "./", 86), "root:§:19000:0:99999:7:::")
     for label in ("RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY"):
@@ -230,7 +277,12 @@ def contexts(f: Fakes) -> Iterator[Sample]:
     block = f.pem("PRIVATE KEY")
     yield Sample("context", "pem-json", json.dumps({"private_key": "\n".join(block)}), tuple(block[1:-1]))
     block = f.pem("PRIVATE KEY")
-    yield Sample("context", "pem-stamped", "\n".join(f"2024-05-04T10:00:0{i}Z stdout F {row}" for i, row in enumerate(block)), tuple(block[1:-1]))
+    yield Sample(
+        "context",
+        "pem-stamped",
+        "\n".join(f"2024-05-04T10:00:0{i}Z stdout F {row}" for i, row in enumerate(block)),
+        tuple(block[1:-1]),
+    )
     block = f.pem()
     yield Sample("context", "pem-flat", "KEY=" + " ".join(block), tuple(block[1:-1]))
 
@@ -258,7 +310,11 @@ def evasions(f: Fakes) -> Iterator[Sample]:
     secret = f.alnum(20)
     yield one("percent", secret, f"redirect=/cb%3Fpassword%3D{secret}%26x%3D1")
     secret = github()
-    yield one("percent-token", quote(secret.replace("_", "%5F"), safe="%"), f"q={secret.replace('_', '%5F')}".replace("%", "%"))
+    yield one(
+        "percent-token",
+        quote(secret.replace("_", "%5F"), safe="%"),
+        f"q={secret.replace('_', '%5F')}".replace("%", "%"),
+    )
     secret = f.alnum(20)
     yield one("unicode-escape", secret, f'"query":"password\\u003d{secret}\\u0026x=1"')
     secret = f.alnum(20)
@@ -332,7 +388,7 @@ def lookalikes(f: Fakes) -> Iterator[Sample]:
         *(f'"integrity": "sha512-{f.base64(64)}"' for _ in range(3)),
         *(f"integrity sha1-{f.base64(20)}" for _ in range(2)),
         *(f"ghcr.io/acme/app@sha256:{f.hex(64)}" for _ in range(2)),
-        f"ETag: \"{f.hex(32)}\"",
+        f'ETag: "{f.hex(32)}"',
         f"md5sum {f.hex(32)}  file.tar.gz",
         f"key fingerprint is SHA256:{f.base64(32).rstrip('=')}",
         f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{f.of(_BASE64, 43)} bob@host",
@@ -378,14 +434,14 @@ def lookalikes(f: Fakes) -> Iterator[Sample]:
         "Failed password for invalid user admin1 from 10.1.2.3 port 5022 ssh2",
         "Accepted password for bob from 192.168.1.4 port 51122 ssh2",
         "ERROR 1045 (28000): Access denied for user 'root'@'localhost' (using password: YES)",
-        "FATAL: password authentication failed for user \"app\"",
+        'FATAL: password authentication failed for user "app"',
         "password must be at least 8 characters long",
         "password: must contain 1 digit",
         "Enter password: ",
         "Password: incorrect, try again",
         "password is required",
-        "secret \"default-token-x7k2p\" not found",
-        "MountVolume.SetUp failed for volume \"certs\" : secret \"web-tls-v2\" not found",
+        'secret "default-token-x7k2p" not found',
+        'MountVolume.SetUp failed for volume "certs" : secret "web-tls-v2" not found',
         "secretName: my-app-tls-2",
         "--with-passprompt=[sudo] password",
         "PASS: test_login (0.12s)",
@@ -439,7 +495,7 @@ def lookalikes(f: Fakes) -> Iterator[Sample]:
         "java.lang.Object@1a2b3c4d",
         "at com.example.Foo$Bar$$Lambda$14/0x00000008000b2c40.run(Unknown Source)",
         "org.apache.spark.Foo$1$$anonfun$apply$1.apply(Bar.scala:12)",
-        "10.0.0.1 - - [04/May/2024:10:11:12 +0000] \"GET /a?b=c&d=e HTTP/1.1\" 200 512",
+        '10.0.0.1 - - [04/May/2024:10:11:12 +0000] "GET /a?b=c&d=e HTTP/1.1" 200 512',
         "2001:db8::8a2e:370:7334 connected, mac 00:1b:44:11:3a:b7",
         "user_id=42 key=value foo=bar sort_key=name",
         "primary key violation: Key (id)=(42) already exists",
@@ -451,7 +507,7 @@ def lookalikes(f: Fakes) -> Iterator[Sample]:
         "Secret: not set",
         "Using basic authentication with realm x",
         "Bearer authentication is not enabled",
-        "WWW-Authenticate: Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\"",
+        'WWW-Authenticate: Bearer realm="https://auth.docker.io/token",service="registry.docker.io"',
         "openssl s_client -connect example.com:443",
         "version 1.2.3-rc.4+build.567 released",
         "curl -u $USER:$PASS https://example.com",

@@ -32,8 +32,8 @@ def leaks(sample: Sample, output: str) -> bool:
 def outputs(redactor: Redactor, sample: Sample) -> tuple[str, str]:
     lines = "\n".join(result.text for result in redactor.lines(sample.text.split("\n")))
     stream = RedactingStream(redactor)
-    data = sample.text.encode()
-    return lines, (stream.feed(data) + stream.finish()).decode()
+    data = stream.feed(sample.text.encode() + b"\n") + stream.finish()
+    return lines, data.decode()[:-1]
 
 
 def score(title: str, samples: list[Sample], redactor: Redactor, misses: bool) -> None:

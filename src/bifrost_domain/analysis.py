@@ -432,6 +432,7 @@ class _Intake:
                 since=self._request.since,
                 until=self._request.until,
                 minimum=self._request.minimum,
+                reference=self._analyst._clock(),
             )
             self._digesters.append(digester)
             try:

@@ -2,8 +2,10 @@
 
 # ruff: noqa: E501  (the lines of the logs are as long as the programs print them)
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bifrost_domain.diagnosis import diagnose
 from bifrost_domain.logs.digest import Coverage, Digest, Redactions, Source
@@ -368,3 +370,71 @@ def test_abstains_where_a_failure_is_reported_without_a_cause(name: str) -> None
     assert report.category is Category.UNKNOWN
     assert report.confidence < 0.4
     assert report.evidence
+
+
+WAIT = "LOG:  process 9 still waiting for AccessExclusiveLock on relation 7 of database 1 after 1000.1 ms"
+HOLDER = "DETAIL:  Process holding the lock: 31. Wait queue: 9."
+POOL = "ERROR QueuePool limit of size 5 overflow 10 reached, connection timed out"
+IDLE = "[{pid}] FATAL:  terminating connection due to idle-in-transaction timeout"
+GATEWAY = '"GET /cart HTTP/1.1" 503 17'
+START = datetime(2026, 4, 1, 12, tzinfo=UTC)
+
+
+def cited(log: str) -> list[int]:
+    return [item.line_start for item in diagnose(digest_of(log)).evidence]
+
+
+@pytest.mark.parametrize("consequence", [POOL, "ERROR request timed out after 30s", GATEWAY])
+def test_a_wait_for_a_lock_is_the_cause_of_what_comes_after_it(consequence: str) -> None:
+    assert cited(f"{WAIT}\n{consequence}")[0] == 1
+    assert "wait for a lock" in diagnose(digest_of(f"{WAIT}\n{consequence}")).summary
+
+
+def test_a_wait_for_a_lock_does_not_explain_what_came_before_it() -> None:
+    assert cited(f"{POOL}\n{WAIT}")[0] == 1
+    assert "pool" in diagnose(digest_of(f"{POOL}\n{WAIT}")).summary
+
+
+@pytest.mark.parametrize(("later", "first"), [(timedelta(minutes=2), 1), (timedelta(hours=3), 2)])
+def test_a_cause_leads_its_consequence_by_minutes_and_not_by_hours(later: timedelta, first: int) -> None:
+    digest = digest_of(f"{WAIT}\n{POOL}")
+    wait, pool = digest.lines
+    timed = (structs.replace(wait, time=START), structs.replace(pool, time=START + later))
+    assert diagnose(structs.replace(digest, lines=timed)).evidence[0].line_start == first
+
+
+def test_what_held_the_lock_is_told_although_it_is_logged_last() -> None:
+    log = f"{WAIT}\n{HOLDER}\n{POOL}\n{IDLE.format(pid=31)}"
+    assert cited(log) == [1, 2, 4, 3]
+    assert "left open and idle" in diagnose(digest_of(log)).root_cause
+
+
+def test_an_idle_transaction_of_another_session_held_nothing() -> None:
+    report = diagnose(digest_of(f"{WAIT}\n{HOLDER}\n{POOL}\n{IDLE.format(pid=32)}"))
+    assert 4 not in {item.line_start for item in report.evidence}
+
+
+def test_an_outage_stays_critical_although_it_passed() -> None:
+    log = f"{WAIT}\n{POOL}\nLOG:  process 9 acquired AccessExclusiveLock on relation 7 of database 1 after 14110.7 ms"
+    report = diagnose(digest_of(log))
+    assert report.severity is Severity.CRITICAL
+    assert report.root_cause.endswith("It recovered at line 3.")
+    assert [entry.line for entry in report.timeline] == [1, 2, 3]
+
+
+def test_consequences_that_follow_make_the_cause_surer() -> None:
+    assert diagnose(digest_of(f"{WAIT}\n{POOL}")).confidence > diagnose(digest_of(WAIT)).confidence
+
+
+def test_a_command_that_went_well_is_not_the_cause() -> None:
+    log = (
+        "travis_time:start:1\nerror: could not compile `a`\nsrc/a.go:1:2: undefined: b\n"
+        'The command "make try" exited with 0.\nsrc/c.swift:3:4: error: cannot find d\n'
+        'The command "make" exited with 2.'
+    )
+    assert cited(log)[0] == 5
+
+
+def test_xcodebuild_is_no_linker() -> None:
+    log = 'travis_time:start:1\nxcodebuild: error: Unable to find a destination\nThe command "x" exited with 70.'
+    assert "linker" not in diagnose(digest_of(log)).summary

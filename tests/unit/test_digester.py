@@ -105,8 +105,8 @@ def test_every_shown_line_carries_its_own_number_after_thinning() -> None:
     words = ["error", "warning", "note", "panic", "detail"]
     rows = (f"{words[n % 7 % 5]} {hashlib.md5(b'%d' % n).hexdigest()} :{n}" for n in range(1, 60_001))
     digest = digester("\n".join(rows).encode()).finish(Budget())
-    assert digest.lines[-1].number == 60_000
-    assert 0 < digest.lines[0].number < 60_000
+    assert digest.lines[-1].number > 59_900
+    assert digest.lines[0].number < 100
     assert all(line.text.endswith(f" :{line.number}") for line in digest.lines)
 
 

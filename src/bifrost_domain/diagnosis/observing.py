@@ -14,7 +14,7 @@ SEARCHED_CHARACTERS = 4000
 """Longer lines are searched in their first part only: no tool states a cause that late in a line."""
 
 
-_CARET_ESCAPE = re.compile(r"\^\[\[[0-9;]*[A-Za-z]")
+CARET_ESCAPE = re.compile(r"\^\[\[[0-9;]*[A-Za-z]")
 """Colours as some viewers save them, the escape character spelt as two. Linear: no part can match where another may."""
 
 
@@ -111,7 +111,7 @@ def observe(lines: tuple[Line, ...]) -> Observations:
     for place, line in enumerate(lines):
         message = line.text[:SEARCHED_CHARACTERS]
         if "^[[" in message:
-            message = _CARET_ESCAPE.sub("", message)
+            message = CARET_ESCAPE.sub("", message)
         if not message or message.isspace():
             continue
         if echoing and (message.startswith("##[endgroup]") or line.number > lines[place - 1].number + 1):
@@ -144,16 +144,29 @@ def observe(lines: tuple[Line, ...]) -> Observations:
     begin, end = 0, len(lines) - 1
     if pipeline and ends:
         begin, end = max((step for step in steps if step <= ends[0]), default=0), ends[-1]
+    survived = _survived(notes)
     hits = tuple(
         Hit(
             index=place,
             signature=signature,
             groups=groups,
-            score=_score(lines[place], signature, contexts, pipeline, place < begin, place > end),
+            score=_score(lines[place], signature, contexts, pipeline, place < begin or place in survived, place > end),
         )
         for place, signature, groups in raw
     )
     return Observations(hits=hits, notes=tuple(notes), pipeline=pipeline, begin=begin, end=end)
+
+
+def _survived(notes: list[Note]) -> frozenset[int]:
+    """The places of a job whose command went well in the end, whatever it printed before."""
+    places: set[int] = set()
+    last = -1
+    for note in notes:
+        if note.kind is MarkKind.PASSED:
+            places.update(range(last + 1, note.index))
+        if note.kind in (MarkKind.PASSED, MarkKind.EXIT):
+            last = note.index
+    return frozenset(places)
 
 
 def _forms(line: Line, message: str, contexts: _Contexts) -> list[str]:

@@ -1,11 +1,13 @@
 """From observations to a verdict: what failed first, what explains it, what only followed, and how sure that is."""
 
+from bisect import bisect_left
+from datetime import timedelta
 from math import log2
 
 from msgspec import Struct
 
 from bifrost_domain.diagnosis.observing import Hit, Observations
-from bifrost_domain.diagnosis.signature import MarkKind, Role, Signature
+from bifrost_domain.diagnosis.signature import MarkKind, Role, Signature, Stage
 from bifrost_domain.logs.lines import Level, Line
 from bifrost_domain.report import Category
 
@@ -19,7 +21,13 @@ LOCAL = 45
 """So many lines of the original around a failure count as its surroundings."""
 FAR = 150
 """Lines of the original after which the link between a cause and the end of a step is only likely."""
+CASCADE = 0.05
+"""What it adds to the confidence in a service's cause that its known consequences follow it."""
+ROOT = 0.6
+"""The least score of a line that explains stronger ones after it."""
 LOUD = frozenset({Level.ERROR, Level.CRITICAL})
+LEAD = timedelta(minutes=15)
+"""Trouble last seen longer before the first line of another is not held to be its cause."""
 FEW_TESTS = 6
 """More failing tests than this share something closer than trouble that one of them happened to print."""
 
@@ -48,11 +56,12 @@ _ALIKE = (
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """All hits of one signature that stand near its best score, in order."""
+    """All hits of one signature that stand near its best score, in order. `deciding` is the one that tells most."""
 
     signature: Signature
     hits: tuple[Hit, ...]
     score: float
+    deciding: Hit
 
     @property
     def first(self) -> int:
@@ -61,7 +70,8 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 class Finding(Struct, frozen=True, kw_only=True):
     """The result: `cause` is None where the log does not tell. `underlying` is what lies beneath the
-    cause, `others` are tools that reject the same thing, `followed` is what came of it."""
+    cause, `others` are tools that reject the same thing, `followed` is what came of it,
+    `recovery` the index of the line that says it passed."""
 
     category: Category
     confidence: float
@@ -70,7 +80,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     others: tuple[Candidate, ...] = ()
     followed: tuple[Candidate, ...] = ()
     failed: bool = False
-    recovered: bool = False
+    recovery: int | None = None
 
 
 def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
@@ -88,7 +98,9 @@ def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
         (candidate for candidate in telling if candidate.score > strongest.score - tie),
         key=lambda candidate: (candidate.first, -candidate.score),
     )
-    underlying = _underlying(cause, telling, observations, lines)
+    if not observations.pipeline:
+        cause = _first_cause(cause, telling, lines)
+    underlying = _holder(cause, telling, observations, lines) or _underlying(cause, telling, observations, lines)
     category = cause.signature.category
     overruled = (
         underlying is not None
@@ -97,13 +109,7 @@ def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
     )
     if underlying is not None and overruled:
         category = underlying.signature.category
-    followed = tuple(
-        candidate
-        for candidate in sorted(telling, key=lambda candidate: candidate.first)
-        if candidate.first > cause.first
-        and candidate is not underlying
-        and candidate.signature.category is not cause.signature.category
-    )
+    followed = () if overruled else _followed(cause, underlying, telling, observations.pipeline)
     others = tuple(
         candidate
         for candidate in telling
@@ -112,9 +118,7 @@ def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
         and candidate.signature.role is Role.VERDICT
         and candidate.score > cause.score - 2 * NEAR
     )
-    recovered = not observations.pipeline and any(
-        note.kind is MarkKind.RECOVERED and note.index > cause.hits[-1].index for note in observations.notes
-    )
+    recovery = None if observations.pipeline else _recovery(cause, underlying, observations)
     return Finding(
         category=category,
         confidence=_confidence(cause, underlying, telling, observations, lines, overruled),
@@ -123,7 +127,7 @@ def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
         others=others[:2],
         followed=followed[:3],
         failed=True,
-        recovered=recovered,
+        recovery=recovery,
     )
 
 
@@ -140,17 +144,104 @@ def _candidates(observations: Observations) -> list[Candidate]:
     grouped: dict[str, list[Hit]] = {}
     for hit in observations.hits:
         grouped.setdefault(hit.signature.name, []).append(hit)
-    proven = bool(observations.noted(MarkKind.VALUES, MarkKind.FINDING))
+    proofs = [note.index for note in observations.noted(MarkKind.VALUES, MarkKind.FINDING)]
+    named = {note.index for note in observations.noted(MarkKind.TEST, MarkKind.FINDING)}
     candidates = []
     for hits in grouped.values():
         signature = hits[0].signature
         best = max(hit.score for hit in hits)
         near = tuple(hit for hit in hits if hit.score > best - NEAR)
         score = best + min(0.03, 0.01 * log2(len(near)))
-        if proven and signature.category is Category.TEST_FAILURE and signature.role is Role.VERDICT:
+        deciding = near[0]
+        if proofs and signature.category is Category.TEST_FAILURE and signature.role is Role.VERDICT:
             score += 0.05
-        candidates.append(Candidate(signature=signature, hits=near, score=score))
+            deciding = min(near, key=lambda hit: (hit.index not in named, _distance(hit.index, proofs)))
+        candidates.append(Candidate(signature=signature, hits=near, score=score, deciding=deciding))
     return candidates
+
+
+def _distance(index: int, proofs: list[int]) -> int:
+    """How far the nearest proof is: a runner names a failed test as it goes by, and again where it says why."""
+    place = bisect_left(proofs, index)
+    return min(abs(index - proof) for proof in proofs[max(0, place - 1) : place + 1])
+
+
+def _first_cause(cause: Candidate, telling: list[Candidate], lines: tuple[Line, ...]) -> Candidate:
+    """The deepest trouble that stands before `cause` and brings such trouble about, or `cause` itself."""
+    before = [
+        candidate
+        for candidate in telling
+        if candidate.score >= ROOT and _brings_about(candidate, cause, lines) and not candidate.signature.late
+    ]
+    return min(before, key=lambda candidate: (candidate.signature.stage, candidate.first), default=cause)
+
+
+def _brings_about(first: Candidate, second: Candidate, lines: tuple[Line, ...]) -> bool:
+    """Whether `first` is of a deeper stage of a cascade than `second`, and led it by no more than is plausible."""
+    if first.signature.stage is None or second.signature.stage is None:
+        return False
+    if first.signature.stage >= second.signature.stage or first.first >= second.first:
+        return False
+    seen = [lines[hit.index].time for hit in first.hits if hit.index < second.first][-1]
+    then = lines[second.first].time
+    return then is None or seen is None or then - seen <= LEAD
+
+
+def _followed(
+    cause: Candidate, underlying: Candidate | None, telling: list[Candidate], pipeline: bool
+) -> tuple[Candidate, ...]:
+    """What came of the cause, in order: later stages of a cascade, or trouble of another sort in a build."""
+    later = [
+        candidate
+        for candidate in sorted(telling, key=lambda candidate: candidate.first)
+        if candidate.first > cause.first
+        and candidate is not underlying
+        and (
+            _later(cause, candidate)
+            if cause.signature.stage is not None and candidate.signature.stage is not None
+            else candidate.signature.category is not cause.signature.category
+        )
+    ]
+    # An exception that nobody handled is how the others were printed; it is news only where it stands alone.
+    own = [one for one in later if one.signature.category is not Category.APPLICATION_ERROR]
+    # Of several readings of one line the strongest tells what it is.
+    best = {one.first: one for one in sorted(own, key=lambda one: one.score)}
+    own = [one for one in own if best[one.first] is one]
+    if own or (pipeline and cause.signature.role is Role.VERDICT):
+        return tuple(own)
+    return tuple(later[:1])
+
+
+def _later(first: Candidate, second: Candidate) -> bool:
+    stages = first.signature.stage, second.signature.stage
+    return stages[0] is not None and stages[1] is not None and stages[0] < stages[1]
+
+
+def _recovery(cause: Candidate, underlying: Candidate | None, observations: Observations) -> int | None:
+    last = max(candidate.hits[-1].index for candidate in (cause, underlying) if candidate is not None)
+    return next(
+        (note.index for note in observations.notes if note.kind is MarkKind.RECOVERED and note.index > last), None
+    )
+
+
+def _holder(
+    cause: Candidate, telling: list[Candidate], observations: Observations, lines: tuple[Line, ...]
+) -> Candidate | None:
+    """What kept the others waiting, where a line tells it of the process that they waited for."""
+    if cause.signature.stage is not Stage.CONTENTION:
+        return None
+    holders = {note.groups["holder"] for note in observations.noted(MarkKind.HOLDER)}
+    for candidate in telling:
+        if candidate.signature.stage is not Stage.HOLD:
+            continue
+        hits = tuple(
+            hit
+            for hit in candidate.hits
+            if not holders or any(f"[{holder}]" in lines[hit.index].text for holder in holders)
+        )
+        if hits:
+            return Candidate(signature=candidate.signature, hits=hits, score=candidate.score, deciding=hits[0])
+    return None
 
 
 def _underlying(
@@ -179,7 +270,7 @@ def _underlying(
             and any(abs(lines[hit.index].number - number) <= LOCAL for number in numbers)
         )
         if local and (best is None or candidate.score > best.score):
-            best = Candidate(signature=candidate.signature, hits=local, score=candidate.score)
+            best = Candidate(signature=candidate.signature, hits=local, score=candidate.score, deciding=local[0])
     return best
 
 
@@ -200,32 +291,38 @@ def _confidence(
         if candidate is not cause
         and (underlying is None or candidate.signature is not underlying.signature)
         and not _alike(candidate.signature.category, cause.signature.category)
+        and (observations.pipeline or not _brings_about(cause, candidate, lines))
     ]
     rival = max(rivals, default=0.0)
     if rival > score - NEAR:
         confidence -= 0.2
     elif rival > score - 2 * NEAR:
         confidence -= 0.1
-    if observations.pipeline and not observations.noted(MarkKind.EXIT):
-        confidence -= 0.1
-    elif observations.pipeline and _far(cause, observations, lines):
-        confidence -= 0.12
+    if observations.pipeline:
+        confidence -= _doubt_by_place(cause, observations, lines)
     if cause.signature.role is Role.VERDICT and not observations.noted(
         MarkKind.TEST, MarkKind.FINDING, MarkKind.VALUES, MarkKind.PLACE, MarkKind.COUNTS, MarkKind.LISTED
     ):
         confidence -= 0.15
     if overruled:
         confidence = min(confidence, 0.65)
-    if underlying is not None and not overruled:
+    if underlying is not None and not overruled and underlying.signature.stage is not Stage.HOLD:
         confidence -= 0.05
+    if not observations.pipeline and any(_brings_about(cause, candidate, lines) for candidate in telling):
+        confidence += CASCADE
     return round(min(0.95, max(0.1, confidence)), 2)
 
 
-def _far(cause: Candidate, observations: Observations, lines: tuple[Line, ...]) -> bool:
-    """Whether much was printed between the last line of the cause and the end it is to explain."""
+def _doubt_by_place(cause: Candidate, observations: Observations, lines: tuple[Line, ...]) -> float:
+    """What it takes from the confidence in a build's cause that it stands far from an end, or not before the first."""
+    exits = observations.noted(MarkKind.EXIT)
+    if not exits:
+        return 0.1
     last = lines[cause.hits[-1].index].number
-    ends = [lines[note.index].number for note in observations.noted(MarkKind.EXIT)]
-    return all(not 0 <= end - last <= FAR for end in ends)
+    ends = [lines[note.index].number for note in exits]
+    if all(not 0 <= end - last <= FAR for end in ends) or cause.deciding.index > exits[0].index:
+        return 0.12
+    return 0.06 if ends[-1] - last > FAR else 0.0
 
 
 def _alike(first: Category, second: Category) -> bool:

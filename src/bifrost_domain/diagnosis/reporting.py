@@ -1,12 +1,13 @@
 """Writing the report: prose in the user's language, quotes and names as they stand in the log."""
 
 from collections.abc import Iterable
+from itertools import islice
 
 import re2
 from msgspec import Struct
 
 from bifrost_domain.diagnosis.comparing import difference
-from bifrost_domain.diagnosis.observing import Hit, Note, Observations
+from bifrost_domain.diagnosis.observing import CARET_ESCAPE, Note, Observations
 from bifrost_domain.diagnosis.reasoning import LOUD, Candidate, Finding
 from bifrost_domain.diagnosis.signature import MarkKind, Role, Text
 from bifrost_domain.logs.lines import Level, Line
@@ -18,7 +19,7 @@ NAMES = 10
 """At most so many files and so many tests."""
 AROUND = 150
 """So many lines of the digest around a failure can belong to it."""
-_SHOWN = 200
+_SHOWN = 160
 
 _T = {
     "healthy": Text("No failure in this log.", "이 로그에는 실패가 없습니다."),
@@ -40,23 +41,29 @@ _T = {
         "첫 오류 이전의 로그나 더 자세한 수준의 로그를 확보하세요",
     ),
     "read_around": Text("Read the lines around the first error", "첫 오류 앞뒤의 줄을 읽으세요"),
-    "first_seen": Text("Line {line} says: “{quote}”.", "{line}번 줄: “{quote}”."),
-    "at": Text("The place is {place}.", "위치는 {place}입니다."),
-    "tests": Text("Failing: {tests}.", "실패한 항목: {tests}."),
-    "more": Text("{first} and {n} more", "{first} 외 {n}건"),
-    "values": Text("Expected vs actual: expected {expected}, got {actual}.", "기대값 {expected}, 실제값 {actual}."),
-    "differ": Text("They differ only in {difference}.", "둘은 {difference}만 다릅니다."),
-    "finding": Text("The error itself: “{quote}”.", "오류 내용: “{quote}”."),
-    "underlying": Text(
-        "What lies beneath it, at line {line}: {what}: “{quote}”.", "그 바탕의 원인({line}번 줄): {what}. “{quote}”."
+    "summary": Text("{what}: {detail}.", "{what}: {detail}."),
+    "summary_beneath": Text("{what}: {detail}; {beneath}.", "{what}: {detail}. {beneath}."),
+    "because": Text("{why}, so that {what}: {detail}.", "{why}. 그 결과 {what}: {detail}."),
+    "told": Text("{what}, as line {line} says{place}{quote}.", "{what}. 근거는 {line}번 줄입니다{place}{quote}."),
+    "first": Text(
+        "{what}, first at line {line}{place}{quote}.", "{what}. 처음 나타난 곳은 {line}번 줄입니다{place}{quote}."
     ),
-    "followed": Text("What follows from it: {what}.", "뒤이어 나타난 결과: {what}."),
-    "others": Text("Also: {what}.", "또한: {what}."),
+    "surfaced": Text("It came to light as {what} (line {line}).", "겉으로는 이렇게 드러났습니다: {what}({line}번 줄)."),
+    "more": Text("{first} and {n} more", "{first} 외 {n}건"),
+    "values": Text("Expected vs actual: {expected} vs {actual}.", "기대값은 {expected}, 실제값은 {actual}입니다."),
+    "values_differ": Text(
+        "Expected vs actual: {expected} vs {actual}, which differ only in {difference}.",
+        "기대값은 {expected}, 실제값은 {actual}이며 {difference}만 다릅니다.",
+    ),
+    "finding": Text("The error itself is at line {line}: {quote}.", "오류 내용은 {line}번 줄에 있습니다: {quote}."),
+    "beneath": Text("Beneath it, {what} (line {line}): {quote}.", "그 바탕의 원인: {what}({line}번 줄: {quote})."),
+    "followed": Text("What followed: {what}.", "그 뒤에 이어진 일: {what}."),
+    "one_followed": Text("{what} (line {line})", "{what}({line}번 줄)"),
+    "others": Text("Besides, {what}.", "그 밖에 {what}."),
+    "and": Text(", and ", "; "),
     "reason_advice": Text("what the tool itself advises", "도구가 직접 안내하는 방법입니다"),
-    "counts": Text("In total: “{quote}”.", "집계: “{quote}”."),
-    "ended": Text("It ended with exit code {code} (line {line}).", "종료 코드 {code}(으)로 끝났습니다({line}번 줄)."),
-    "recovered": Text("Later lines say that it recovered.", "이후 줄에 복구되었다고 나옵니다."),
-    "because": Text("{why}: {what}", "{why} ({what})"),
+    "ended": Text("It ended with exit code {code} (line {line}).", "마지막 종료 코드는 {code}입니다({line}번 줄)."),
+    "recovered": Text("It recovered at line {line}.", "{line}번 줄에서 복구되었습니다."),
     "reason_cause": Text("{what}", "{what}"),
     "reason_underlying": Text("the cause beneath: {what}", "바탕의 원인: {what}"),
     "reason_test": Text("names what failed", "실패한 테스트를 가리킵니다"),
@@ -69,9 +76,20 @@ _T = {
     "reason_followed": Text("follows from it: {what}", "뒤이어 나타남: {what}"),
     "reason_error": Text("an error without a stated cause", "원인을 밝히지 않은 오류입니다"),
     "event_sign": Text("first sign", "첫 조짐"),
-    "event_cause": Text("first error: {what}", "첫 오류: {what}"),
+    "event_cause": Text("cause: {what}", "원인: {what}"),
+    "event_beneath": Text("what lay beneath: {what}", "바탕의 원인: {what}"),
+    "event_followed": Text("consequence: {what}", "결과: {what}"),
+    "event_recovered": Text("recovery", "복구"),
     "event_end": Text("failure reported", "실패 보고"),
-    "lines_file": Text("The quoted lines of the log", "로그의 인용된 줄"),
+    "reason_holder": Text("names the session that the others wait for", "다른 세션이 기다리는 세션을 가리킵니다"),
+    "reason_statement": Text("the statement it is about", "해당 SQL 문장입니다"),
+    "why_shown": Text("Line {line} of {file} shows that {what}.", "{file} {line}번 줄에 따르면 {what}."),
+    "why_narrower": Text("It narrows down what the step before shows.", "앞 단계에서 본 것을 더 좁혀 줍니다."),
+    "why_cure": Text("It removes the cause, not only what followed.", "결과만이 아니라 원인을 없앱니다."),
+    "why_wider": Text(
+        "The cause was not logged here, or was logged at a level that is switched off.",
+        "원인이 이 로그에 없거나, 꺼진 로그 수준으로 기록되었기 때문입니다.",
+    ),
 }
 
 _VENDORED = re2.compile(
@@ -95,7 +113,8 @@ class _Writer(Struct, frozen=True, kw_only=True):
         return candidate.signature.what.of(self.language)
 
     def quote(self, index: int) -> str:
-        return _shortened(_bare(self.lines[index]))
+        """The text of a line as part of a sentence."""
+        return _phrase(_bare(self.lines[index]))
 
 
 def report(lines: tuple[Line, ...], observations: Observations, finding: Finding, language: Language) -> Report:
@@ -105,14 +124,15 @@ def report(lines: tuple[Line, ...], observations: Observations, finding: Finding
         return _silent(writer)
     tests = _tests(writer)
     files = _files(writer, cause)
-    severity = cause.signature.severity
-    if finding.recovered:
+    consequences = [one.signature.severity for one in finding.followed if one.signature.stage is not None]
+    severity = max([cause.signature.severity, *consequences], key=lambda level: level.rank)
+    if finding.recovery is not None and not finding.followed:
         severity = min(severity, Severity.WARNING, key=lambda level: level.rank)
     return Report(
         severity=severity,
         category=finding.category,
         summary=_summary(writer, cause, tests),
-        root_cause=_root_cause(writer, cause, tests, files),
+        root_cause=_root_cause(writer, cause, tests),
         confidence=finding.confidence,
         files=tuple(files[:NAMES]),
         tests=tuple(tests[:NAMES]),
@@ -140,86 +160,104 @@ def _silent(writer: _Writer) -> Report:
     shown = _distinct(writer.lines, [*sorted(set(errors))[:6], *exits[:2]])
     summary = writer.say("unknown")
     if shown:
-        summary += f": “{writer.quote(shown[0])}”"
+        summary += f": {writer.quote(shown[0])}"
     return Report(
         severity=Severity.ERROR,
         category=Category.UNKNOWN,
-        summary=summary + ("" if summary.endswith((".", "”")) else "."),
+        summary=f"{summary}.",
         root_cause=writer.say("unknown_why"),
         confidence=writer.finding.confidence,
         evidence=_quotes(
             writer,
             [(i, writer.say("reason_exit") if i in exits else writer.say("reason_error")) for i in shown],
         ),
-        actions=(Action(title=writer.say("look_wider")),),
+        actions=(Action(title=writer.say("look_wider"), why=writer.say("why_wider")),),
         timeline=_events(writer, [(i, writer.say("event_end")) for i in exits[:1]]),
     )
 
 
 def _summary(writer: _Writer, cause: Candidate, tests: list[str]) -> str:
     underlying = writer.finding.underlying
-    what = writer.what(cause)
-    detail = _subject(cause) or (tests[0] if tests and cause.signature.category is Category.TEST_FAILURE else "")
-    if tests and detail == tests[0] and len(tests) > 1:
-        detail = writer.say("more", first=detail, n=len(tests) - 1)
-    if not detail:
-        detail = writer.quote(_deciding(cause).index)
-    if underlying is not None:
-        if writer.finding.category is underlying.signature.category:
-            return writer.say("because", why=writer.what(underlying), what=f"{what}: {detail}") + "."
-        return f"{what}: {detail}; {writer.what(underlying)}."
-    return f"{what}: {detail.rstrip('.')}."
+    what, detail = writer.what(cause), _detail(writer, cause, tests)
+    if underlying is None:
+        return _sentence(writer.say("summary", what=what, detail=detail))
+    beneath = writer.what(underlying)
+    if writer.finding.category is underlying.signature.category is not cause.signature.category:
+        return _sentence(writer.say("because", why=beneath, what=what, detail=detail))
+    return _sentence(writer.say("summary_beneath", what=what, detail=detail, beneath=beneath))
 
 
-def _root_cause(writer: _Writer, cause: Candidate, tests: list[str], files: list[str]) -> str:
+def _detail(writer: _Writer, cause: Candidate, tests: list[str]) -> str:
+    """What the failure is about: a name, where the catalogue or a runner gives one, else the line that states it."""
+    if tests and cause.signature.category is Category.TEST_FAILURE:
+        return writer.say("more", first=tests[0], n=len(tests) - 1) if len(tests) > 1 else tests[0]
+    return _phrase(_subject(cause)) or writer.quote(cause.deciding.index)
+
+
+def _root_cause(writer: _Writer, cause: Candidate, tests: list[str]) -> str:
+    """The cause, why it broke things, what proves it, what followed and how it ended: a sentence each."""
     observations, finding = writer.observations, writer.finding
-    deciding = _deciding(cause)
-    number = writer.lines[deciding.index].number
-    parts = [writer.what(cause) + ".", writer.say("first_seen", line=number, quote=writer.quote(deciding.index))]
     underlying = finding.underlying
-    if underlying is not None:
-        index = _deciding(underlying).index
+    deciding = cause.deciding
+    verdict = cause.signature.role is Role.VERDICT
+    overruled = underlying is not None and finding.category is not cause.signature.category
+    first = underlying if underlying is not None and overruled else cause
+    quote = writer.quote(first.deciding.index)
+    place = "" if overruled else _first_place(writer, cause)
+    parts = [
+        writer.say(
+            "told" if first.signature.role is Role.VERDICT else "first",
+            what=writer.what(first),
+            line=writer.lines[first.deciding.index].number,
+            place=f" ({place})" if place else "",
+            quote="" if quote == _detail(writer, cause, tests) else f": {quote}",
+        )
+    ]
+    why = first.signature.why.of(writer.language)
+    parts.append(why if not verdict or overruled else why.partition(". ")[0].rstrip(".") + ".")
+    if underlying is not None and overruled:
+        parts.append(writer.say("surfaced", what=writer.what(cause), line=writer.lines[deciding.index].number))
+    elif underlying is not None:
+        index = underlying.deciding.index
         parts.append(
             writer.say(
-                "underlying",
+                "beneath",
                 line=writer.lines[index].number,
                 what=writer.what(underlying),
                 quote=writer.quote(index),
             )
         )
-    else:
-        parts.append(cause.signature.why.of(writer.language))
-    if tests and cause.signature.role is Role.VERDICT:
-        shown = ", ".join(tests[:3])
-        parts.append(
-            writer.say("tests", tests=shown if len(tests) <= 3 else writer.say("more", first=shown, n=len(tests) - 3))
-        )
-    place = _first_place(writer, cause)
-    if place:
-        parts.append(writer.say("at", place=place))
-    expected, actual = _values(observations)
-    if expected and actual and cause.signature.role is Role.VERDICT:
-        parts.append(writer.say("values", expected=_shortened(expected), actual=_shortened(actual)))
-        small = difference(expected, actual)
-        if small is not None:
-            parts.append(writer.say("differ", difference=small.of(writer.language)))
-    findings = [note for note in _nearest(writer, MarkKind.FINDING, cause) if note.index != deciding.index]
-    if findings and cause.signature.role is Role.VERDICT:
-        parts.append(writer.say("finding", quote=writer.quote(findings[0].index)))
-    counts = observations.noted(MarkKind.COUNTS)
-    if counts and counts[-1].index != deciding.index:
-        parts.append(writer.say("counts", quote=writer.quote(counts[-1].index)))
+    if verdict:
+        parts.extend(_proof(writer, cause))
     if finding.others:
-        parts.append(writer.say("others", what="; ".join(writer.what(one) for one in finding.others)))
+        parts.append(writer.say("others", what=writer.say("and").join(writer.what(one) for one in finding.others)))
     if finding.followed:
-        parts.append(writer.say("followed", what="; ".join(writer.what(one) for one in finding.followed)))
+        parts.append(writer.say("followed", what="; ".join(_followed(writer, one) for one in finding.followed)))
     for note in reversed(observations.noted(MarkKind.EXIT)):
         if "code" in note.groups:
             parts.append(writer.say("ended", code=note.groups["code"], line=writer.lines[note.index].number))
             break
-    if finding.recovered:
-        parts.append(writer.say("recovered"))
-    return " ".join(parts)
+    if finding.recovery is not None:
+        parts.append(writer.say("recovered", line=writer.lines[finding.recovery].number))
+    return " ".join(_sentence(part) for part in parts)
+
+
+def _proof(writer: _Writer, cause: Candidate) -> list[str]:
+    """What a tool's verdict rests on: the values that differ, else its first finding."""
+    expected, actual = _values(writer.observations)
+    if expected and actual:
+        small = difference(expected, actual)
+        values = {"expected": _phrase(expected), "actual": _phrase(actual)}
+        if small is None:
+            return [writer.say("values", **values)]
+        return [writer.say("values_differ", difference=small.of(writer.language), **values)]
+    deciding = cause.deciding.index
+    findings = [note.index for note in _nearest(writer, MarkKind.FINDING, cause) if note.index != deciding]
+    return [writer.say("finding", line=writer.lines[index].number, quote=writer.quote(index)) for index in findings[:1]]
+
+
+def _followed(writer: _Writer, one: Candidate) -> str:
+    return writer.say("one_followed", what=writer.what(one), line=writer.lines[one.first].number)
 
 
 def _evidence(writer: _Writer, cause: Candidate) -> tuple[Evidence, ...]:
@@ -233,18 +271,28 @@ def _evidence(writer: _Writer, cause: Candidate) -> tuple[Evidence, ...]:
         fresh = _distinct(writer.lines, [*taken, *indexes])[len(_distinct(writer.lines, taken)) :]
         chosen.extend((index, reason) for index in fresh[:most])
 
-    deciding = _deciding(cause)
+    deciding = cause.deciding
+    findings = [note.index for note in _nearest(writer, MarkKind.FINDING, cause)] if pipeline_verdict else []
+    tests = [note.index for note in observations.noted(MarkKind.TEST)]
+    if cause.signature.category is Category.TEST_FAILURE:
+        add(findings or tests, writer.say("reason_finding" if findings else "reason_test"), 1)
     add([deciding.index], what, 1)
-    add((hit.index for hit in cause.hits), what, 3)
+    beside = [n for n in observations.noted(MarkKind.HOLDER, MarkKind.DETAIL) if 0 < n.index - deciding.index <= 4]
+    add((n.index for n in beside if n.kind is MarkKind.HOLDER), writer.say("reason_holder"), 1)
+    add((n.index for n in beside if n.kind is MarkKind.DETAIL), writer.say("reason_statement"), 1)
+    add((hit.index for hit in cause.hits), what, 3 if pipeline_verdict else 2)
     if finding.underlying is not None:
         reason = writer.say("reason_underlying", what=writer.what(finding.underlying))
         add((hit.index for hit in finding.underlying.hits), reason, 2)
     for other in finding.others:
         add((hit.index for hit in other.hits), writer.say("reason_cause", what=writer.what(other)), 2)
+    counts = observations.noted(MarkKind.COUNTS)
     if pipeline_verdict:
-        add((n.index for n in observations.noted(MarkKind.TEST)), writer.say("reason_test"), 4)
-        add((n.index for n in _nearest(writer, MarkKind.FINDING, cause)), writer.say("reason_finding"), 3)
+        add((n.index for n in reversed(counts)), writer.say("reason_counts"), 1)
+        add(tests, writer.say("reason_test"), 3)
+        add(findings, writer.say("reason_finding"), 3)
         add((n.index for n in observations.noted(MarkKind.VALUES)), writer.say("reason_values"), 2)
+    add((n.index for n in reversed(counts)), writer.say("reason_counts"), 1)
     places: dict[str, Note] = {}
     for note in _nearest(writer, MarkKind.PLACE, cause):
         if _project(note.groups.get("file", "")):
@@ -254,8 +302,6 @@ def _evidence(writer: _Writer, cause: Candidate) -> tuple[Evidence, ...]:
         add((n.index for n in _listed(observations, cause)), writer.say("reason_place"), 3)
     advice = [n for n in _nearest(writer, MarkKind.ADVICE, cause) if abs(n.index - deciding.index) <= 30]
     add((n.index for n in advice), writer.say("reason_advice"), 1)
-    counts = observations.noted(MarkKind.COUNTS)
-    add((n.index for n in reversed(counts)), writer.say("reason_counts"), 2)
     for followed in finding.followed:
         add((followed.first,), writer.say("reason_followed", what=writer.what(followed)), 1)
     commands = [n for n in observations.noted(MarkKind.COMMAND) if n.index <= deciding.index]
@@ -284,30 +330,43 @@ def _quotes(writer: _Writer, chosen: list[tuple[int, str]]) -> tuple[Evidence, .
 
 
 def _actions(writer: _Writer, cause: Candidate) -> tuple[Action, ...]:
-    underlying = writer.finding.underlying
-    steps = (*(underlying.signature.steps if underlying else ()), *cause.signature.steps)
-    actions = [Action(title=step.title.of(writer.language), command=step.command) for step in steps]
-    if not actions:
-        actions = [Action(title=writer.say("read_around"))]
-    line = writer.lines[_deciding(cause).index]
-    return (Action(title=actions[0].title, command=actions[0].command, why=f"{line.file}:{line.number}"), *actions[1:4])
+    actions = []
+    for candidate in (writer.finding.underlying, cause):
+        if candidate is None:
+            continue
+        line = writer.lines[candidate.deciding.index]
+        shown = writer.say("why_shown", line=line.number, file=line.file, what=writer.what(candidate))
+        for place, step in enumerate(candidate.signature.steps):
+            why = shown if not place else writer.say("why_narrower" if step.command else "why_cure")
+            actions.append(Action(title=step.title.of(writer.language), command=step.command, why=why))
+        if candidate is cause and not actions:
+            actions.append(Action(title=writer.say("read_around"), why=shown))
+    return tuple(actions[:4])
 
 
 def _timeline(writer: _Writer, cause: Candidate) -> tuple[TimelineEntry, ...]:
-    events: list[tuple[int, str]] = []
-    first = _deciding(cause).index if writer.observations.pipeline else cause.first
-    signs = [
-        i
-        for i, line in enumerate(writer.lines[:first])
-        if (line.level in LOUD or line.level is Level.WARNING) and i >= writer.observations.begin
-    ]
-    if signs:
-        events.append((signs[0], writer.say("event_sign")))
-    events.append((first, writer.say("event_cause", what=writer.what(cause))))
+    """Onset, cause, cascade, and recovery or end, in the order of the log."""
+    finding, pipeline = writer.finding, writer.observations.pipeline
+    events: dict[int, str] = {}
+    first = cause.deciding.index if pipeline else cause.first
+    events[first] = writer.say("event_cause", what=writer.what(cause))
+    signs = (
+        index
+        for index, line in enumerate(writer.lines[:first])
+        if (line.level in LOUD or line.level is Level.WARNING) and index >= writer.observations.begin
+    )
+    for sign in islice(signs, 1):
+        events[sign] = writer.say("event_sign")
+    if finding.underlying is not None:
+        events.setdefault(finding.underlying.first, writer.say("event_beneath", what=writer.what(finding.underlying)))
+    for one in finding.followed:
+        events.setdefault(one.first, writer.say("event_followed", what=writer.what(one)))
     exits = [note.index for note in writer.observations.noted(MarkKind.EXIT) if note.index > first]
-    if exits:
-        events.append((exits[-1], writer.say("event_end")))
-    return _events(writer, events)
+    if finding.recovery is not None:
+        events.setdefault(finding.recovery, writer.say("event_recovered"))
+    elif exits:
+        events.setdefault(exits[-1], writer.say("event_end"))
+    return _events(writer, sorted(events.items()))
 
 
 def _events(writer: _Writer, events: list[tuple[int, str]]) -> tuple[TimelineEntry, ...]:
@@ -317,11 +376,6 @@ def _events(writer: _Writer, events: list[tuple[int, str]]) -> tuple[TimelineEnt
         at = line.time.isoformat().replace("+00:00", "Z") if line.time else None
         entries.append(TimelineEntry(at=at, line=line.number, event=event))
     return tuple(entries)
-
-
-def _deciding(candidate: Candidate) -> Hit:
-    """The first line that tells as much as any later one."""
-    return candidate.hits[0]
 
 
 def _subject(candidate: Candidate) -> str:
@@ -420,6 +474,11 @@ def _nearest(writer: _Writer, kind: MarkKind, cause: Candidate) -> list[Note]:
         note.index: min(note.index - a if note.index >= a else 3 * (a - note.index) for a in anchors)
         for note in writer.observations.noted(kind)
     }
+    if kind is MarkKind.PLACE and not writer.observations.pipeline:
+        # Where another program stood when it failed is no place of this cause.
+        sources = {writer.lines[index].source for index in anchors}
+        distances = {index: far for index, far in distances.items() if writer.lines[index].source in sources}
+        return [note for note in writer.observations.noted(kind) if distances.get(note.index, AROUND + 1) <= AROUND]
     near = [note for note in writer.observations.noted(kind) if distances[note.index] <= AROUND]
     return sorted(near or writer.observations.noted(kind)[:1], key=lambda note: (distances[note.index], note.index))
 
@@ -454,8 +513,19 @@ def _bare(line: Line) -> str:
     return (line.message or line.text).strip()
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+def _phrase(text: str) -> str:
+    """Log text as part of a sentence: without a closing remark about where to read more, cut between words."""
+    head, bracket, remark = text.strip().rpartition(" (")
+    text = head if bracket and remark.endswith(")") and "://" in remark else text
+    text = " ".join(CARET_ESCAPE.sub("", text).split()).removeprefix("E ")
+    if len(text) > _SHOWN:
+        word = text.rfind(" ", _SHOWN - 30, _SHOWN)
+        return text[: word if word > 0 else _SHOWN].rstrip(" ,;:") + "…"
+    return text.rstrip(" .;:")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _distinct(lines: tuple[Line, ...], indexes: Iterable[int]) -> list[int]:

@@ -170,6 +170,7 @@ class Digester:
 
     `since` and `until` bound the time of the lines to show, both included; a line without a time has that of the line
     before it. `minimum` keeps only blocks that have a line at least as loud. What is filtered out is still counted.
+    `reference` is a time near which the log was written, for forms of time without a year.
     """
 
     def __init__(
@@ -180,8 +181,10 @@ class Digester:
         since: datetime | None = None,
         until: datetime | None = None,
         minimum: Level | None = None,
+        reference: datetime | None = None,
     ) -> None:
         self.name = source_name
+        self._reference = reference
         self._redactor = redactor
         self._since, self._until, self._minimum = since, until, minimum
         self._transcoder: Transcoder | None = Transcoder()
@@ -369,7 +372,7 @@ class Digester:
         kinds_found = Counter(kind for line in redacted if line.kinds for kind in line.kinds)
         full = [line.text for line in redacted]
         texts = [strip_runner(text) for text in full]
-        reader = detect(full[:_SAMPLE])
+        reader = detect(full[:_SAMPLE], self._reference)
         fields = []
         before = 0
         for number, text in zip(numbers, full, strict=True):

@@ -114,7 +114,7 @@ BUILDING = (
         (
             r"undefined reference to [`']",
             r"(?:^|/)ld(?:\.\w+)?: (?:error: |cannot find |symbol\(s\) not found|library not found|undefined)",
-            r"ld(?:\.lld)?: error: |lld-link: error:",
+            r"\b(?:ld(?:\.lld)?|lld-link): error:",
             r"^Undefined symbols for architecture|duplicate symbol|multiple definition of [`']",
             r"\berror LNK\d{4}\b|fatal error LNK\d{4}",
             r"collect2: (?:fatal )?error|error: linking with `\w+` failed|linker command failed",

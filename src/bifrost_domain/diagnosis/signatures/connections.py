@@ -2,15 +2,17 @@
 
 # ruff: noqa: E501  (a pattern or a sentence stands on one line, so that it can be searched for and compared)
 
-from bifrost_domain.diagnosis.signature import Role, Signature, Step, Text
+from bifrost_domain.diagnosis.signature import Role, Signature, Stage, Step, Text
 from bifrost_domain.report import Category, Severity
 
 CONNECTIONS = (
     Signature(
         name="dns",
         category=Category.DNS,
+        stage=Stage.RESOURCE,
         weight=0.86,
         patterns=(
+            r"[Nn]ame or service not known.*\bhttps?://(?P<subject>[\w.-]+)",
             r"(?i)could not resolve (?:host(?:name)?|proxy):? ?\"?(?P<subject>[\w.-]+\.[\w-]+|[\w-]+)",
             r"(?:getaddrinfo|queryA|queryAaaa) (?:ENOTFOUND|EAI_AGAIN|ETIMEOUT|ESERVFAIL) (?P<subject>[\w.-]+)",
             r"lookup (?P<subject>[\w.-]+)(?: on \S+)?: (?:no such host|server misbehaving|i/o timeout|Temporary failure)",
@@ -19,7 +21,7 @@ CONNECTIONS = (
             r"\bNXDOMAIN\b|\bSERVFAIL\b|failed to lookup address information|dns error: |host not found in upstream \"(?P<subject>[^\"]+)\"",
             r"(?i)php_network_getaddresses: getaddrinfo failed|could not translate host name \"(?P<subject>[^\"]+)\"|Unknown MySQL server host '(?P<subject2>[^']+)'",
         ),
-        what=Text("a host name does not resolve (DNS, network failure)", "호스트 이름을 확인할 수 없습니다(DNS)"),
+        what=Text("a host name does not resolve (DNS)", "호스트 이름을 확인할 수 없습니다(DNS)"),
         why=Text(
             "The name is wrong or not registered, or the resolver of this machine cannot be reached.",
             "이름이 잘못되었거나 등록되지 않았거나, 이 장비의 리졸버에 연결할 수 없습니다.",
@@ -38,6 +40,7 @@ CONNECTIONS = (
     Signature(
         name="tls-expired",
         category=Category.TLS,
+        stage=Stage.RESOURCE,
         weight=0.92,
         patterns=(
             r"(?i)certificate (?:has )?expired(?: or is not yet valid)?|x509: certificate has expired|CERT_HAS_EXPIRED|certificate is not yet valid",
@@ -59,6 +62,7 @@ CONNECTIONS = (
     Signature(
         name="tls-unknown-ca",
         category=Category.TLS,
+        stage=Stage.RESOURCE,
         weight=0.88,
         patterns=(
             r"x509: certificate signed by unknown authority|unable to get (?:local )?issuer certificate|self[- ]signed certificate(?: in certificate chain)?",
@@ -82,6 +86,7 @@ CONNECTIONS = (
     Signature(
         name="tls-handshake",
         category=Category.TLS,
+        stage=Stage.RESOURCE,
         weight=0.8,
         patterns=(
             r"x509: certificate is (?:valid for|not valid for any names)|Hostname mismatch|ERR_TLS_CERT_ALTNAME_INVALID|No subject alternative (?:DNS )?names? matching|doesn't match (?:either of )?'",
@@ -103,6 +108,7 @@ CONNECTIONS = (
     Signature(
         name="rate-limit",
         category=Category.RATE_LIMIT,
+        stage=Stage.RESOURCE,
         weight=0.86,
         patterns=(
             r"(?i)\b(?:api )?rate limit (?:exceeded|reached)|secondary rate limit",
@@ -111,8 +117,8 @@ CONNECTIONS = (
             r"(?i)you have (?:exceeded|reached) your .*(?:quota|limit)|quota exceeded|QuotaExceeded|quotaExceeded|insufficient_quota",
         ),
         what=Text(
-            "a service limits the rate of requests (HTTP 429, rate limit)",
-            "서비스가 요청 속도를 제한했습니다(HTTP 429, rate limit)",
+            "a service limits the rate of requests (HTTP 429)",
+            "서비스가 요청 속도를 제한했습니다(HTTP 429)",
         ),
         why=Text(
             "Too many requests were sent in the time the service allows, or a quota is used up.",
@@ -131,6 +137,7 @@ CONNECTIONS = (
     Signature(
         name="http-5xx-external",
         category=Category.NETWORK,
+        stage=Stage.SILENCE,
         weight=0.74,
         patterns=(
             r"server returned error: HTTP/[\d.]+ 5\d\d|(?:curl|fetch|error).*The requested URL returned error: 5\d\d|HTTP request sent, awaiting response\.\.\. 5\d\d",
@@ -185,15 +192,17 @@ CONNECTIONS = (
     Signature(
         name="connection-refused",
         category=Category.NETWORK,
+        stage=Stage.SILENCE,
         role=Role.SYMPTOM,
         weight=0.62,
         patterns=(
+            r"connect\(\) failed \(111: .*upstream: \"\w+://(?P<subject>[^/\"]+)",
             r"(?i)(?:connect(?:ion)?(?: to)? (?P<subject>\S+:\d+)?.*)?connection refused",
             r"ECONNREFUSED ?(?P<subject>[\w.:\[\]-]*:\d+)?|ConnectionRefusedError|ConnectException: Connection refused|actively refused it",
         ),
         what=Text(
-            "connections are refused: nothing listens at the address (network)",
-            "연결이 거부되었습니다. 해당 주소에서 대기하는 프로그램이 없습니다",
+            "connections are refused because nothing listens at the address",
+            "해당 주소에서 대기하는 프로그램이 없어 연결이 거부되었습니다",
         ),
         why=Text(
             "The server is down, still starting, or listens at another address or port.",
@@ -204,6 +213,7 @@ CONNECTIONS = (
     Signature(
         name="connection-reset",
         category=Category.NETWORK,
+        stage=Stage.SILENCE,
         role=Role.SYMPTOM,
         weight=0.56,
         patterns=(
@@ -221,6 +231,7 @@ CONNECTIONS = (
     Signature(
         name="timeout",
         category=Category.TIMEOUT,
+        stage=Stage.SILENCE,
         role=Role.SYMPTOM,
         weight=0.58,
         patterns=(
@@ -243,6 +254,7 @@ CONNECTIONS = (
     Signature(
         name="bad-gateway",
         category=Category.NETWORK,
+        stage=Stage.SURFACE,
         role=Role.SYMPTOM,
         weight=0.5,
         patterns=(
@@ -261,6 +273,7 @@ CONNECTIONS = (
     Signature(
         name="circuit-open",
         category=Category.NETWORK,
+        stage=Stage.SURFACE,
         role=Role.SYMPTOM,
         severity=Severity.WARNING,
         weight=0.48,

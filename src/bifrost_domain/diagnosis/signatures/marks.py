@@ -226,6 +226,10 @@ MARKS = (
         MarkKind.RECOVERED,
         (
             r"(?i)\b(?:reconnected|recovered|connection (?:re-?established|restored)|back (?:online|to normal|up again)|succeeded (?:after|on (?:attempt|retry))|retry (?:succeeded|successful)|is healthy again|resolved itself|failover complete)\b",
+            r"process \d+ acquired \w+ on \S+ \d+ .*after \d",
         ),
     ),
+    Mark(MarkKind.HOLDER, (r"DETAIL:  Process(?:es)? holding the lock: (?P<holder>\d+)",)),
+    Mark(MarkKind.DETAIL, (r"\bSTATEMENT:  \S",)),
+    Mark(MarkKind.PASSED, (r"^The command \".*\" exited with 0\b",)),
 )

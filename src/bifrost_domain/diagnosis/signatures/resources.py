@@ -2,13 +2,14 @@
 
 # ruff: noqa: E501  (a pattern or a sentence stands on one line, so that it can be searched for and compared)
 
-from bifrost_domain.diagnosis.signature import Role, Signature, Step, Text
+from bifrost_domain.diagnosis.signature import Role, Signature, Stage, Step, Text
 from bifrost_domain.report import Category, Severity
 
 RESOURCES = (
     Signature(
         name="oom-kernel",
         category=Category.OUT_OF_MEMORY,
+        stage=Stage.RESOURCE,
         severity=Severity.CRITICAL,
         weight=0.96,
         patterns=(
@@ -17,7 +18,7 @@ RESOURCES = (
             r"\bOOMKilled\b|A process of this unit has been killed by the OOM killer|Failed with result 'oom-kill'",
         ),
         what=Text(
-            "the kernel killed a process for want of memory (OOM, out of memory)",
+            "the kernel killed a process because it ran out of memory (OOM)",
             "메모리가 부족해 커널이 프로세스를 종료했습니다(OOM)",
         ),
         why=Text(
@@ -41,6 +42,7 @@ RESOURCES = (
     Signature(
         name="oom-heap",
         category=Category.OUT_OF_MEMORY,
+        stage=Stage.RESOURCE,
         severity=Severity.CRITICAL,
         weight=0.93,
         patterns=(
@@ -67,14 +69,19 @@ RESOURCES = (
     Signature(
         name="redis-oom",
         category=Category.OUT_OF_MEMORY,
+        stage=Stage.RESOURCE,
         weight=0.9,
         patterns=(
-            r"OOM command not allowed when used memory > 'maxmemory'|Can't save in background: fork: Cannot allocate memory|memory resource limit alarm set|system_memory_high_watermark",
+            r"(?i)command not allowed when used memory > '?maxmemory",
+            r"Can't save in background: fork: Cannot allocate memory|memory resource limit alarm set|system_memory_high_watermark",
         ),
-        what=Text("a data store reached its memory limit", "데이터 저장소가 메모리 한도에 도달했습니다"),
+        what=Text(
+            "the data store (Redis or RabbitMQ) reached its memory limit and refuses writes",
+            "데이터 저장소(Redis 또는 RabbitMQ)가 메모리 한도에 도달해 쓰기를 거부합니다",
+        ),
         why=Text(
-            "It refuses writes until memory is freed or the limit is raised.",
-            "메모리가 확보되거나 한도가 오를 때까지 쓰기를 거부합니다.",
+            "Its data fills the memory it may use and nothing may be evicted, so writes fail until memory is freed or the limit is raised.",
+            "데이터가 허용된 메모리를 모두 채웠고 축출할 수 있는 것이 없어, 메모리가 확보되거나 한도가 오를 때까지 쓰기가 실패합니다.",
         ),
         steps=(Step(Text("Look at its memory use", "메모리 사용을 확인하세요"), "redis-cli info memory"),),
     ),
@@ -88,7 +95,7 @@ RESOURCES = (
         ),
         what=Text(
             "a process was killed (exit code 137, SIGKILL), most likely for want of memory",
-            "프로세스가 강제 종료되었습니다(종료 코드 137, SIGKILL). 메모리 부족일 가능성이 큽니다",
+            "프로세스가 메모리 부족으로 보이는 강제 종료를 당했습니다(종료 코드 137, SIGKILL)",
         ),
         why=Text(
             "Someone sent SIGKILL: the kernel when memory ran out, or a supervisor after a grace period.",
@@ -104,11 +111,13 @@ RESOURCES = (
     Signature(
         name="disk-full",
         category=Category.DISK_FULL,
+        stage=Stage.RESOURCE,
         severity=Severity.CRITICAL,
         weight=0.95,
         patterns=(
             r"(?i)no space left on device|\bENOSPC\b|disk (?:is )?full\b|There is not enough space on the disk|not enough (?:free )?(?:disk )?space|insufficient disk space|System\.IO\.IOException: No space",
-            r"flood stage disk watermark|high disk watermark .* exceeded|disk resource limit alarm set|You are running out of disk space|out of disk space",
+            r"flood stage disk watermark|high disk watermark .* exceeded|disk resource limit alarm set|You are running out of disk space|out of disk space|HINT:  Check free disk space",
+            r"could not (?:extend|write to) file \"(?P<subject>[^\"]+)\": wrote only \d+ of \d+ bytes",
         ),
         what=Text("the disk is full (no space left on device)", "디스크가 가득 찼습니다(no space left on device)"),
         why=Text(
@@ -132,6 +141,7 @@ RESOURCES = (
     Signature(
         name="read-only",
         category=Category.DISK_FULL,
+        stage=Stage.RESOURCE,
         severity=Severity.CRITICAL,
         weight=0.86,
         patterns=(
@@ -155,6 +165,7 @@ RESOURCES = (
     Signature(
         name="too-many-files",
         category=Category.CONFIGURATION,
+        stage=Stage.RESOURCE,
         weight=0.9,
         patterns=(
             r"(?i)too many open files|\bEMFILE\b|\bENFILE\b|System limit for number of file watchers reached|worker_connections are not enough|fork: (?:retry: )?Resource temporarily unavailable|unable to create (?:new )?native thread|Too many levels of symbolic",
@@ -177,6 +188,7 @@ RESOURCES = (
     Signature(
         name="iam",
         category=Category.PERMISSION_OR_SECRET,
+        stage=Stage.RESOURCE,
         weight=0.9,
         patterns=(
             r"\bAccessDenied(?:Exception)?\b|is not authorized to perform:? (?P<subject>[\w:*]+)|UnauthorizedOperation|AuthorizationFailed|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken(?:Exception)?|InvalidClientTokenId",
@@ -226,7 +238,7 @@ RESOURCES = (
             r"(?i)(?:^|[:\s])permission denied\b|Operation not permitted|AccessDeniedException: (?P<subject>\S+)|UnauthorizedAccessException|avc:\s+denied",
         ),
         what=Text(
-            "the operating system denied access to a file or device (permission denied)",
+            "the operating system denied access to a file or device",
             "운영체제가 파일/장치 접근을 거부했습니다(permission denied)",
         ),
         why=Text(

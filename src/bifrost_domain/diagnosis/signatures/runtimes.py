@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501  (a pattern or a sentence stands on one line, so that it can be searched for and compared)
 
-from bifrost_domain.diagnosis.signature import Role, Signature, Step, Text
+from bifrost_domain.diagnosis.signature import Role, Signature, Stage, Step, Text
 from bifrost_domain.report import Category, Severity
 
 _READ = Step(
@@ -37,6 +37,7 @@ RUNTIMES = (
     Signature(
         name="go-panic",
         category=Category.CRASH,
+        stage=Stage.SURFACE,
         severity=Severity.CRITICAL,
         weight=0.82,
         patterns=(
@@ -52,6 +53,7 @@ RUNTIMES = (
     Signature(
         name="rust-panic",
         category=Category.CRASH,
+        stage=Stage.SURFACE,
         weight=0.78,
         patterns=(r"thread '(?P<subject>[^']*)'(?: \(\d+\))? panicked at",),
         what=Text("a Rust thread panicked", "Rust 스레드가 패닉했습니다"),
@@ -66,6 +68,7 @@ RUNTIMES = (
     Signature(
         name="python-exception",
         category=Category.APPLICATION_ERROR,
+        stage=Stage.SURFACE,
         weight=0.66,
         role=Role.SYMPTOM,
         patterns=(
@@ -84,6 +87,7 @@ RUNTIMES = (
     Signature(
         name="jvm-exception",
         category=Category.APPLICATION_ERROR,
+        stage=Stage.SURFACE,
         weight=0.64,
         role=Role.SYMPTOM,
         patterns=(
@@ -101,6 +105,7 @@ RUNTIMES = (
     Signature(
         name="node-exception",
         category=Category.APPLICATION_ERROR,
+        stage=Stage.SURFACE,
         weight=0.66,
         role=Role.SYMPTOM,
         patterns=(
@@ -120,6 +125,7 @@ RUNTIMES = (
     Signature(
         name="other-exception",
         category=Category.APPLICATION_ERROR,
+        stage=Stage.SURFACE,
         weight=0.64,
         role=Role.SYMPTOM,
         patterns=(

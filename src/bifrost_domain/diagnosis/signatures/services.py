@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501  (a pattern or a sentence stands on one line, so that it can be searched for and compared)
 
-from bifrost_domain.diagnosis.signature import Role, Signature, Step, Text
+from bifrost_domain.diagnosis.signature import Role, Signature, Stage, Step, Text
 from bifrost_domain.report import Category, Severity
 
 _PG_ACTIVITY = "psql -c 'select pid, state, wait_event_type, left(query, 80) from pg_stat_activity'"
@@ -11,6 +11,7 @@ SERVICES = (
     Signature(
         name="db-connections",
         category=Category.DATABASE,
+        stage=Stage.SATURATION,
         severity=Severity.CRITICAL,
         weight=0.9,
         patterns=(
@@ -38,23 +39,21 @@ SERVICES = (
     Signature(
         name="db-deadlock",
         category=Category.DATABASE,
-        weight=0.92,
+        stage=Stage.CONTENTION,
+        weight=0.93,
         patterns=(
             r"(?i)deadlock detected|Deadlock found when trying to get lock|was deadlocked on lock resources|ORA-00060|WriteConflict|LATEST DETECTED DEADLOCK",
-            r"Lock wait timeout exceeded|canceling statement due to lock timeout|could not obtain lock on|database is locked|SQLITE_BUSY|ORA-00054",
+            r"DETAIL:  Process \d+ waits for (?P<subject>\w+ on [^;]+; blocked by process \d+)",
         ),
-        what=Text(
-            "database transactions block each other (deadlock or lock wait)",
-            "데이터베이스 트랜잭션이 서로 막고 있습니다(교착/잠금 대기)",
-        ),
+        what=Text("database transactions deadlock", "데이터베이스 트랜잭션이 교착 상태(deadlock)에 빠졌습니다"),
         why=Text(
-            "Two transactions took the same locks in another order, or one held a lock too long; the database ended one of them.",
-            "두 트랜잭션이 같은 잠금을 다른 순서로 잡았거나 하나가 너무 오래 잡아, 데이터베이스가 하나를 종료했습니다.",
+            "Two transactions took the same locks in opposite order and waited for each other; the database ended one of them.",
+            "두 트랜잭션이 같은 잠금을 반대 순서로 잡고 서로를 기다려, 데이터베이스가 하나를 종료했습니다.",
         ),
         steps=(
             Step(
-                Text("See which statements wait for locks", "잠금을 기다리는 문장을 확인하세요"),
-                "psql -c 'select * from pg_locks where not granted'",
+                Text("Read both statements the database names", "데이터베이스가 알려 준 두 문장을 확인하세요"),
+                "grep -A6 -i 'deadlock detected' LOG",
             ),
             Step(
                 Text(
@@ -65,8 +64,61 @@ SERVICES = (
         ),
     ),
     Signature(
+        name="db-lock-wait",
+        category=Category.DATABASE,
+        stage=Stage.CONTENTION,
+        weight=0.8,
+        patterns=(
+            r"process \d+ still waiting for (?P<subject>\w+ on \S+ \d+)|Lock wait timeout exceeded|canceling statement due to lock timeout|could not obtain lock on|Waiting for table metadata lock",
+            r"database is locked|SQLITE_BUSY|ORA-00054|Lock request time out period exceeded",
+        ),
+        what=Text(
+            "database sessions wait for a lock that another session holds",
+            "데이터베이스 세션들이 다른 세션이 잡은 잠금을 기다리고 있습니다",
+        ),
+        why=Text(
+            "One transaction keeps the lock, and everything that needs it queues up behind the first to wait.",
+            "한 트랜잭션이 잠금을 놓지 않아, 그 잠금이 필요한 모든 작업이 처음 기다린 세션 뒤로 밀립니다.",
+        ),
+        steps=(
+            Step(
+                Text("See who blocks whom", "누가 누구를 막고 있는지 확인하세요"),
+                "psql -c 'select pid, pg_blocking_pids(pid), state, left(query, 80) from pg_stat_activity'",
+            ),
+            Step(
+                Text(
+                    "Keep transactions short, and let schema changes give up early (lock_timeout) and try again",
+                    "트랜잭션을 짧게 유지하고, 스키마 변경은 lock_timeout으로 일찍 포기한 뒤 재시도하게 하세요",
+                )
+            ),
+        ),
+    ),
+    Signature(
+        name="db-idle-transaction",
+        category=Category.DATABASE,
+        stage=Stage.HOLD,
+        late=True,
+        weight=0.7,
+        patterns=(r"idle-in-transaction timeout|idle_in_transaction_session_timeout|idle transaction timeout",),
+        what=Text(
+            "a transaction left open and idle kept its locks until the database ended it",
+            "트랜잭션이 열린 채 유휴 상태로 남아, 데이터베이스가 종료할 때까지 잠금을 놓지 않았습니다",
+        ),
+        why=Text(
+            "The program began a transaction and then did something else, or forgot to commit it.",
+            "프로그램이 트랜잭션을 시작한 뒤 다른 일을 했거나 커밋하지 않았습니다.",
+        ),
+        steps=(
+            Step(
+                Text("Find transactions that are open and idle", "열린 채 유휴 상태인 트랜잭션을 찾으세요"),
+                "psql -c \"select pid, usename, application_name, xact_start from pg_stat_activity where state like 'idle in transaction%'\"",
+            ),
+        ),
+    ),
+    Signature(
         name="db-auth",
         category=Category.DATABASE,
+        stage=Stage.RESOURCE,
         weight=0.9,
         patterns=(
             r"password authentication failed for user \"(?P<subject>[^\"]+)\"|no pg_hba\.conf entry for|Access denied for user '(?P<subject2>[^']+)'|role \"(?P<subject3>[^\"]+)\" does not exist|ORA-01017|Login failed for user '(?P<subject4>[^']+)'|SCRAM authentication failed",
@@ -86,6 +138,7 @@ SERVICES = (
     Signature(
         name="db-schema",
         category=Category.DATABASE,
+        stage=Stage.RESOURCE,
         weight=0.86,
         patterns=(
             r"relation \"(?P<subject>[^\"]+)\" does not exist|column \"?(?P<subject2>[\w.]+)\"? (?:of relation .* )?does not exist|no such (?:table|column): (?P<subject3>[\w.]+)|Table '(?P<subject4>[^']+)' doesn't exist|Unknown column '(?P<subject5>[^']+)'|database \"(?P<subject6>[^\"]+)\" does not exist|ORA-00942|Unknown database '",
@@ -126,6 +179,7 @@ SERVICES = (
     Signature(
         name="db-down",
         category=Category.DATABASE,
+        stage=Stage.SATURATION,
         severity=Severity.CRITICAL,
         weight=0.84,
         patterns=(
@@ -153,6 +207,7 @@ SERVICES = (
     Signature(
         name="broker",
         category=Category.DATABASE,
+        stage=Stage.SATURATION,
         weight=0.82,
         patterns=(
             r"LEADER_NOT_AVAILABLE|NotLeaderForPartition|NOT_ENOUGH_REPLICAS|NotEnoughReplicas|UNKNOWN_TOPIC_OR_PARTITION|Broker may not be available|brokers? (?:are )?down|OffsetOutOfRange|CommitFailedException|RecordTooLargeException|MESSAGE_TOO_LARGE|Expiring \d+ record\(s\) for (?P<subject>\S+)|ISR.*(?:shrink|Shrinking)",
@@ -177,6 +232,7 @@ SERVICES = (
     Signature(
         name="image-pull",
         category=Category.KUBERNETES,
+        stage=Stage.RESOURCE,
         weight=0.9,
         patterns=(
             r"ImagePullBackOff|ErrImagePull|Failed to pull image \"(?P<subject>[^\"]+)\"|InvalidImageName|Back-off pulling image \"(?P<subject2>[^\"]+)\"|ErrImageNeverPull",
@@ -196,6 +252,7 @@ SERVICES = (
     Signature(
         name="scheduling",
         category=Category.KUBERNETES,
+        stage=Stage.RESOURCE,
         weight=0.9,
         patterns=(
             r"FailedScheduling|\d+/\d+ nodes are available: |Insufficient (?:cpu|memory|nvidia\S*|ephemeral-storage)|had untolerated taint|unbound immediate PersistentVolumeClaims|didn't match Pod's node affinity",
@@ -215,6 +272,7 @@ SERVICES = (
     Signature(
         name="eviction",
         category=Category.KUBERNETES,
+        stage=Stage.RESOURCE,
         weight=0.88,
         patterns=(
             r"(?:The node was low on resource|Evicted|evicting pod|EvictionThresholdMet|NodeNotReady|node .* (?:is|became) not ready|DiskPressure|MemoryPressure|PIDPressure)(?:: (?P<subject>[\w-]+))?",
@@ -237,6 +295,7 @@ SERVICES = (
     Signature(
         name="mount",
         category=Category.KUBERNETES,
+        stage=Stage.RESOURCE,
         weight=0.88,
         patterns=(
             r"FailedMount|FailedAttachVolume|Multi-Attach error|MountVolume\.SetUp failed for volume \"(?P<subject>[^\"]+)\"|CreateContainerConfigError|couldn't find key|(?:secret|configmap) \"(?P<subject2>[^\"]+)\" not found|FailedCreatePodSandBox|exceeded quota: |admission webhook .* denied|FailedCreate",
@@ -259,6 +318,7 @@ SERVICES = (
     Signature(
         name="probe",
         category=Category.KUBERNETES,
+        stage=Stage.SURFACE,
         role=Role.SYMPTOM,
         weight=0.62,
         patterns=(
@@ -282,6 +342,7 @@ SERVICES = (
     Signature(
         name="crash-loop",
         category=Category.KUBERNETES,
+        stage=Stage.SURFACE,
         role=Role.SYMPTOM,
         weight=0.6,
         patterns=(
@@ -304,6 +365,7 @@ SERVICES = (
     Signature(
         name="port-in-use",
         category=Category.CONFIGURATION,
+        stage=Stage.RESOURCE,
         weight=0.92,
         patterns=(
             r"(?i)address already in use(?: ?:?::?(?P<subject>\S+))?|EADDRINUSE:?(?: address already in use)? ?(?P<subject2>\S*)|port (?P<subject3>\d+) (?:is |was )?already (?:in use|allocated)|bind\(\) to (?P<subject4>\S+) failed \(98|Only one usage of each socket address",
@@ -318,6 +380,7 @@ SERVICES = (
     Signature(
         name="missing-setting",
         category=Category.CONFIGURATION,
+        stage=Stage.RESOURCE,
         weight=0.88,
         patterns=(
             r"(?i)(?:missing|undefined|unset) (?:required )?(?:environment|env|config(?:uration)?) ?(?:variable|var|setting|key|value|property)s?:? ?['\"`]?(?P<subject>[\w.]+)?",
@@ -343,6 +406,7 @@ SERVICES = (
     Signature(
         name="bad-config-file",
         category=Category.CONFIGURATION,
+        stage=Stage.RESOURCE,
         weight=0.86,
         patterns=(
             r"yaml: (?:line \d+: |unmarshal errors)|yaml\.(?:scanner|parser|constructor)\.\w+Error|YAMLException|mapping values are not allowed|found character '\\t' that cannot start|YAMLSemanticError|did not find expected (?:key|node|'-' indicator)",

@@ -1,24 +1,33 @@
-"""Secrets that only their surroundings give away: a name in front of them, a header, a flag, a statement, a URL.
+"""Secrets that are told by what stands around them: a name, a header, a URL, a flag, a statement.
 
-Every rule looks at one line of bytes and yields spans. The patterns that meet the whole line are RE2; what follows a
-found name is then measured by `values`, on a bounded number of bytes.
+A `Context` is a pattern whose match ends where the value begins, and a reader that says where the value ends and
+whether it can be a secret. Patterns have no groups, so that RE2 runs them as plain automata.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import re2
 
-from bifrost_domain.logs.redaction.values import UUID, Value, is_code, is_placeholder, is_random, value_at
+from bifrost_domain.logs.redaction.values import (
+    REACH,
+    UUID,
+    enclosing_quote,
+    is_code,
+    is_made_up,
+    is_placeholder,
+    is_random,
+    line_end,
+    value_at,
+)
 
 
-class Span(NamedTuple):
-    """The bytes from `start` up to `end` are a secret of this `kind`."""
+class Finding(NamedTuple):
+    """The bytes from `start` up to `end` are a secret of this kind."""
 
     start: int
     end: int
@@ -27,7 +36,7 @@ class Span(NamedTuple):
 
 @cache
 def compiled(pattern: str) -> Any:
-    """RE2 over bytes, each of them a character: log lines need not be UTF-8."""
+    """RE2 over bytes, each of them a character, since a line of a log need not be UTF-8."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = 64 << 20
@@ -35,324 +44,529 @@ def compiled(pattern: str) -> Any:
     return re2.compile(pattern.encode(), options)
 
 
-_STRONG = (
-    r"passw(?:or)?ds?|passwd|passphrase|passcode|pass|pwd|pw|secret|secrets|credentials?|client[_-]?secret"
-    r"|api[_. -]?keys?|apikey|access[_-]?keys?(?:[_-]?id)?|secret[_-]?(?:access[_-]?)?key|private[_-]?key|signing[_-]?key"
-    r"|encryption[_-]?key|account[_-]?key|shared[_-]?access[_-]?key|storage[_-]?key|master[_-]?key|license[_-]?key"
-    r"|app[_-]?key|auth[_-]?key|admin[_-]?key|service[_-]?key|registration[_-]?key|join[_-]?token|auth[_-]?token"
-    r"|access[_-]?token|refresh[_-]?token|id[_-]?token|session[_-]?token|security[_-]?token|bearer[_-]?token"
-    r"|deploy[_-]?token|bot[_-]?token|csrf[_-]?token|xsrf[_-]?token|jwt|otp|totp[_-]?secret|pin[_-]?code|webhook[_-]?secret"
-    r"|비밀번호|암호|비번"
-)
-_WEAK = r"token|key|auth|authorization|signature|sig|session|session[_-]?id|sid|sessid|cookie|dsn|cred"
-_NAME_END = r"(?:[_.-]?(?:value|text|string|plain|raw|base64|b64|enc|prod|dev|test|staging|live|file|[0-9]{1,3}))?"
-
-_NAMED = (
-    r"(?i)(?:^|[^A-Za-z])((?:[A-Za-z0-9]{1,40}[_.-]){0,6}[A-Za-z0-9]{0,40}?)(?:("
-    + _STRONG
-    + r")|("
-    + _WEAK
-    + r"))"
-    + _NAME_END
-    + r"(\\{0,4}[\"'`]?\]?)([ \t]{0,3}(?:=>|:=|==?|:|>|%3[Dd]|\\u003[Dd])[ \t]{0,4})"
-)
-
-_PUBLIC_NAMES = re2.compile(
-    r"(?i)(?:public|ask|cache|primary|foreign|partition|sort|routing|object|s3|row|index|idempotency|dedup|group|map|dict|json|"
-    r"translation|i18n|hot|host|short|lookup|unique|composite|hash|range|registry|config|feature|metric|label|sub|monkey|"
-    r"tur|keyboard|keystore|pub|ssh-(?:rsa|ed25519)|next|page|continuation|cancellation|syntax|unexpected|error|exit|status|"
-    r"return|response|http|zip|postal|country|currency|language|source|byte|qr|bar|vs|color|op|err|result|state)[_. -]?$"
-)
-
-_HEADER = (
-    r"(?i)((?:proxy-)?authorization|x-[a-z-]*(?:token|key|auth|secret)[a-z-]*|private-token|job-token|api-key|apikey"
-    r"|x-vault-token)\\{0,4}[\"']?\]?[ \t]{0,2}(?:[:=]|=>|,)[ \t]{0,2}\[?\\{0,4}[\"']?[ \t]{0,2}"
-)
-_SCHEME = (
-    r"(?i)(?:(basic|bearer|digest|token|apikey|api-key|key|negotiate|ntlm|jwt|hmac|signature|splunk|genie-?key"
-    r"|aws4-hmac-sha256)[ \t]+)?"
-)
-_BEARER = r"(?i)\b(bearer|basic)[ \t]+\\{0,4}[\"']?([A-Za-z0-9._~+/=:-]{8,})"
-_COOKIE = r"(?i)\b(?:set-)?cookies?\\{0,4}[\"']?\]?[ \t]{0,2}(?:[:=]|=>|,)[ \t]{0,2}\[?\\{0,4}[\"']?"
-_PAIR = r"([A-Za-z0-9_.\[\]%$-]{1,64})=([^;,\s\"'\\]{1,1000})"
-_COOKIE_ATTRIBUTES = frozenset(b"path domain expires max-age samesite version priority partitioned".split())
-_URL_USER = (
-    r"[A-Za-z][A-Za-z0-9+.-]{0,30}:/{2,3}([^\s/:@?#\"'<>\[\]]{0,256}):([^\s/?#\"'<>]{1,512})@[A-Za-z0-9\[%_.{$-]"
-)
-_URL_TOKEN = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/:@?#\"'<>\[\]]{8,512})(?::x-oauth-basic)?@[A-Za-z0-9\[%_.-]"
-_ORACLE = r"(?i)(?:jdbc:oracle:\w+:|sqlplus[ \t]+(?:-\w+[ \t]+)*)([^\s/@:]{1,64})/([^\s@]{1,256})@"
-_SQL = r"(?i)\b(?:identified[ \t]+(?:with[ \t]+\S{1,64}[ \t]+)?by(?:[ \t]+password)?|(?:encrypted[ \t]+)?password(?:[ \t]*=)?)[ \t]+([\"'])"
-_FLAG = (
-    r"(?i)(?:^|[\s\"'(\[,])(?:--?(?:[a-z0-9]{1,20}-){0,4}(?:password|passwd|passphrase|pass|pwd|token|secret|api-?key"
-    r"|access-?key|secret-?key|auth|credentials?|psk|storepass|keypass|requirepass)|-storepass|-keypass)[\"']?(?:,[ \t]?|[ \t]{1,3})"
-)
-_SHORT_FLAG = r"(?:^|[\s\"'])(?:sshpass[ \t]+-p|mysql(?:dump|admin)?\b[^|;]{0,200}[ \t]-p|redis-cli\b[^|;]{0,200}[ \t]-a|ldap\w+\b[^|;]{0,200}[ \t]-w)[ \t]?"
-_USER_FLAG = (
-    r"(?:^|[\s\"'])(?:-u|--user|--proxy-user|-U|--basic-auth)[ =\"',]{1,3}([^\s:\"'=]{1,128}):([^\s\"']{1,256})"
-)
-_NETRC = r"(?i)\b(?:machine[ \t]+\S+|default)[ \t]+(?:login|user)[ \t]+\S+[ \t]+(?:password|passwd)[ \t]+(\S+)"
-_PROSE = r"(?i)\b(?:password|passwd|passphrase|passcode|pin|secret|token|api key|access key|비밀번호|암호)[ \t]+(?:is|was|are|set to|changed to|reset to|will be|used|given|=>|->)[ \t]*:?[ \t]*"
-_QUERY = r"(?i)[?&;](x-amz-signature|x-amz-security-token|x-goog-signature|x-oss-signature|sig|signature|se_sig|token|access_token|auth|apikey|api_key|key|code|secret|jwt|hmac|hash|st|sv_sig|password|pwd|client_secret)=([^\s&\"'<>;]{8,})"
-
-_EMAIL = r"(?:^|[^A-Za-z0-9._%+/@-])([A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}([A-Za-z]{2,24}))(?:[^A-Za-z0-9:@_-]|:[^A-Za-z0-9/]|$)"
-_NO_DOMAINS = frozenset(
-    b"service socket timer target mount scope slice device swap path internal local localdomain lan home corp cluster"
-    b" js ts py rb go rs java png jpg jpeg gif svg css html json yaml yml txt log gz zip lock git invalid".split()
-)
-_CARD = r"(?:^|[^0-9A-Za-z._-])([3-6][0-9]{3}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,4}|2[2-7][0-9]{2}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5})(?:[^0-9A-Za-z_-]|$)"
-_RESIDENT = r"(?:^|[^0-9A-Za-z-])([0-9]{6}-[1-8][0-9]{6})(?:[^0-9A-Za-z-]|$)"
-_GROUP = "[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
-"""Four characters of base64 that stand for three bytes of ASCII: the top bit of each byte is 0."""
-BLOB = f"(?:{_GROUP}){{6,}}[A-Za-z0-9+/_-]{{0,3}}={{0,2}}"
-
-CONTEXT = "|".join(
-    (
-        # a name and what separates it from its value
-        r"(?:pass|pwd|pw|secret|token|api[_. -]?key|key|auth\w{0,10}|credential|cred|session|cookie|signature|sig|sid|otp|jwt"
-        r"|dsn|\xeb\xb9\x84\xeb\xb0\x80\xeb\xb2\x88\xed\x98\xb8|\xec\x95\x94\xed\x98\xb8)"
-        r"[a-z0-9_.-]{0,40}\\{0,4}[\"'`]?\]?[ \t]{0,3}(?:[=:>]|%3d)",
-        r"\b(?:bearer|basic)[ \t]+[\\\"']{0,4}[a-z0-9._~+/=:-]{8}",
-        r"identified[ \t]+(?:with|by)|password[ \t]+[\"']",
-        r"(?:password|passwd|passphrase|passcode|pin|secret|token|api key|access key)[ \t]+(?:is|was|are|set|changed|reset|will|used|given|=>|->)\b",
-        r"-(?:password|passwd|passphrase|pass|pwd|token|secret|api-?key|access-?key|secret-?key|auth|credentials?|psk|storepass|keypass)[\"', \t]",
-        r"(?:sshpass|mysql\w*|redis-cli|ldap\w+|sqlplus)[ \t]|[ \"'](?:-u|--user|-p|--proxy-user|--basic-auth)[ =\"',]",
-        r"\b(?:login|user)[ \t]+\S+[ \t]+passw",
-        r":/{2,3}[^\s/?#\"'<>]{0,512}@|jdbc:oracle",
-        r"[?&;](?:x-amz|x-goog|sig|token|access_token|auth|api_?key|key|code|secret|jwt|hmac|st|password)[a-z_-]{0,20}=",
-        r"x-[a-z-]{0,30}(?:token|key|auth|secret)|private-token|job-token",
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|putty-user-key-file|private-lines:",
-        r"%(?:3[ad]|40|5f|2d|3a)|\\u00|\\u\{|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf|\xef[\xbc\xbd]",
-    )
-)
-"""RE2, case-insensitive: every line on which a rule of this module can find something matches it; most do not."""
-PERSONAL = r"[a-z0-9._%+-]@[a-z0-9-]+\.[a-z]|(?:^|[^0-9a-z._-])[2-6][0-9]{3}[ -]?[0-9]{4,6}[ -]?[0-9]{1,5}(?:[^0-9a-z_-]|$)|[0-9]{6}-[1-8][0-9]{6}"
+Reader = Callable[..., Iterator[Finding]]
+"""(data, start of the match, its end, kind): the findings behind one match."""
 
 
-def named(line: bytes) -> Iterator[Span]:
-    """Values behind a telling name: `password=x`, `"apiKey": "x"`, `<secret>x</secret>`, `DB_PASS: x`."""
-    pattern = compiled(_NAMED)
-    position = 0
-    while found := pattern.search(line, position):
-        separator = found.group(5)
-        position = max(found.end() - 1, position + 1)
-        strong = found.group(2) is not None
-        named_at = found.start(2) if strong else found.start(3)
-        before = line[max(0, named_at - 32) : named_at]
-        xml = separator.strip() == b">"
-        if (
-            xml
-            and not line[: found.start(1)].endswith((b"<", b":"))
-            and b"<" not in line[max(0, found.start() - 1) : found.start(1) + 1]
-        ):
-            continue
-        value = value_at(line, found.end(), xml=xml)
-        secret = line[value.start : value.end]
-        if is_placeholder(secret) or secret.startswith(b"[REDACTED:") or len(secret) < 3 or _PATH.match(secret):
-            continue
-        name = (found.group(2) or found.group(3)).lower()
-        if name == b"pass" and b":" in separator and not value.quoted:
-            continue  # the verdict of a test, not a password
-        if not strong and (_PUBLIC_NAMES.search(before.decode("latin-1")) or not _token_like(name, secret)):
-            continue
-        if strong and _PUBLIC_NAMES.search(before.decode("latin-1")) and not is_random(secret):
-            continue
-        if strong and not value.quoted and is_code(secret):
-            continue
-        if strong and not _plausible(separator, value, secret):
-            continue
-        position = max(position, value.end)
-        yield Span(value.start, value.end, _kind_of(name))
+class Context(NamedTuple):
+    kind: str
+    pattern: str
+    read: Reader
 
 
-_PATH = re.compile(rb"(?:~|\.{0,2}|\$\w+|[A-Za-z]:)[/\\][\w./\\@+-]*$")
-_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{16,}")
-_HEX = re.compile(rb"[0-9a-f-]+|[0-9A-F-]+")
-
-
-def _token_like(name: bytes, secret: bytes) -> bool:
-    """Whether a value behind a weak name is a token: `key` also names cache entries, rows and digests."""
-    if not is_random(secret, least=16):
-        return False
-    runs = _RUN.findall(secret)
-    if name != b"key":
-        return bool(runs)
-    return any(
-        len(run) >= 24
-        and not _HEX.fullmatch(run)
-        and run != run.lower()
-        and run != run.upper()
-        and any(48 <= byte < 58 for byte in run)
-        and b"-" not in run
-        for run in runs
+def _alternatives(words: str) -> str:
+    """Words as an RE2 alternation over bytes; anything beyond ASCII is spelled in UTF-8, `_` is any joint or none."""
+    return "|".join(
+        "".join("[ _.-]?" if character == "_" else _utf8(character) for character in word) for word in words.split()
     )
 
 
-def _plausible(separator: bytes, value: Value, secret: bytes) -> bool:
-    """Whether what follows a strong name is a value and not the next word of a sentence."""
-    if value.quoted or b":" not in separator or not separator.endswith((b" ", b"\t")):
-        return True
-    return is_random(secret, least=6) or not secret.isalpha() or len(secret) >= 12
+def _utf8(text: str) -> str:
+    return "".join(chr(byte) if byte < 0x80 else f"\\x{byte:02x}" for byte in text.encode())
 
 
-_KINDS = (
-    (b"pass", "password"),
-    (b"pwd", "password"),
-    (b"pw", "password"),
-    (b"pin", "password"),
-    (b"\xeb", "password"),
-    (b"\xec", "password"),
-    (b"private", "private-key"),
-    (b"key", "api-key"),
-    (b"jwt", "token"),
-    (b"otp", "token"),
-    (b"token", "token"),
-    (b"sess", "session"),
-    (b"sid", "session"),
-    (b"cookie", "cookie"),
-    (b"sig", "signature"),
-    (b"auth", "authorization"),
-    (b"cred", "credential"),
-    (b"dsn", "connection-string"),
+_SEPARATOR = r"(?:\\*[\"'`])?\]?(?:[ \t]*(?:=>|:=|={1,2}|::?|->)[ \t]*|>)"
+_SUFFIX = (
+    r"(?:s|[ _]?[0-9]{1,2}|[_-]?(?:value|str|string|text|plain|raw|b64|base64|prod|dev|staging|test|old|new|current))?"
 )
 
+_PASSWORD = _alternatives(
+    "password passwd passphrase passcode pwd passwort kennwort contraseña contrasena senha mot_de_passe motdepasse"
+    " 비밀번호 비번 암호 пароль 密码 密碼 パスワード"
+)
+_PASS = (
+    "(?-i:[a-z0-9]Pass|(?:^|[^A-Za-z])(?:pass|Pass|PASS))"
+    "|(?:db|user|root|admin|mysql|smtp|ftp|redis|mail|login|ldap|bind|store|key)pass"
+)
+_TOKEN = _alternatives(
+    "secret token jwt api_key access_key_id access_key private_key encryption_key signing_key master_key account_key"
+    " storage_key shared_key shared_access_key secret_key service_key subscription_key license_key licence_key"
+    " deploy_key client_key consumer_key application_key app_key auth_key crypt_key cipher_key hmac_key jwt_key"
+    " session_key admin_key webhook_key integration_key routing_key primary_key secondary_key ssh_key pgp_key gpg_key"
+    " data_key root_key write_key project_key instrumentation_key ingest_key functions_key preshared_key"
+    " secret_key_base credential credentials auth private_key_data client_key_data psk code_verifier client_assertion"
+    " mnemonic seed_phrase recovery_code backup_code totp_seed secret_access_key api_secret apikey secret_id"
+    " unseal_key samlresponse sonar_login"
+    " 토큰 시크릿 인증키 비밀키 접근키 令牌 密钥"
+)
+_SESSION = _alternatives("session_id sessionid session jsessionid phpsessid connect.sid sid csrftoken xsrf_token")
+_CODE_WORDS = _alternatives(
+    "otp one_time_password one_time_code verification_code 2fa_code mfa_code security_code cvv cvc cvv2 pin pin_code"
+    " 인증번호 인증_번호"
+)
+_NOT_SECRET_TOKEN = re.compile(
+    rb"(?i)(?:next|prev|page|paging|continuation|pagination|sync|cancell?ation|cancel|eos|bos|pad|unk|max|min|num|sep"
+    rb"|cls|mask|stop|start|end|window|app|unexpected|special|lex|parse|current|binder|public)[ _.-]?token\W*$"
+)
+_ASSIGNED = re.compile(rb"[=>]\s*$")
+_PROSE_NEXT = re.compile(rb"[ \t]+[A-Za-z]{1,64}(?![\w.-]{0,64}[ \t]?[=:])")
 
-def _kind_of(name: bytes) -> str:
-    return next((kind for part, kind in _KINDS if part in name), "secret")
+
+def _password(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """A password may be anything, so only what cannot be one is let go."""
+    separator = data[max(start, position - 8) : position]
+    value = value_at(data, position, xml=_is_xml(data, start, separator))
+    text = data[value.start : value.end]
+    if is_placeholder(text) or len(text) > REACH:
+        return
+    assigned = value.quoted or _ASSIGNED.search(separator) is not None
+    if text.isdigit() and len(text) < (4 if assigned else 6):
+        return
+    if data[start:position].lower().startswith(b"pwd") and text.startswith(b"/"):
+        return  # the working directory
+    if not value.quoted:
+        if is_code(text) and not (assigned and b" " not in separator and _is_dotted_word(text)):
+            return
+        if text.startswith((b"/", b"~/", b"./", b"C:\\")) and (b"/" in text[1:] or b"\\" in text):
+            return
+        if not assigned and text.isalpha() and _PROSE_NEXT.match(data, value.end):
+            return
+    yield Finding(value.start, value.end, kind)
 
 
-def headers(line: bytes) -> Iterator[Span]:
-    """`Authorization: Basic x`, `X-Api-Key: x`, and a bare `Bearer x`."""
-    scheme = compiled(_SCHEME)
-    for found in compiled(_HEADER).finditer(line):
-        start = found.end()
-        said = scheme.match(line, start)
-        kind = said.group(1).lower() if said and said.group(1) else b""
-        if said:
-            start = said.end()
-        if kind in (b"digest", b"aws4-hmac-sha256", b"signature", b"hmac"):
-            end = len(line)
-            if (quote := line.find(b'"', start)) >= 0 and line.count(b'"', start) % 2:
-                end = max(quote, line.rfind(b'"', start))
-            yield Span(start, end, "authorization")
+def _is_dotted_word(text: bytes) -> bool:
+    """`hunter.two` rather than `self.password` or `getenv("X")`: code has a call, or a name that code would use."""
+    return b"(" not in text and b"[" not in text and any(48 <= byte < 58 for byte in text)
+
+
+def _is_xml(data: bytes, start: int, separator: bytes) -> bool:
+    """`<password>` and `<ns:password type="x">`, but not the `=>` of other languages."""
+    if not separator.endswith(b">") or separator.endswith((b"=>", b"->")):
+        return False
+    opening = data.rfind(b"<", max(0, start - 128), start)
+    return opening >= 0 and b">" not in data[opening:start]
+
+
+def _pass(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`pass` is a word of test results too: with a colon, or a number, it has to look like a secret."""
+    for finding in _password(data, start, position, kind):
+        text = data[finding.start : finding.end]
+        quoted = data[finding.start - 1 : finding.start] in (b'"', b"'")
+        if text.isdigit() or is_code(text):
             continue
-        value = value_at(line, start)
-        secret = line[value.start : value.end]
-        if len(secret) >= 4 and not is_placeholder(secret) and (kind or is_random(secret, least=6)):
-            yield Span(value.start, value.end, "authorization")
-    for found in compiled(_BEARER).finditer(line):
-        secret = found.group(2)
-        if found.group(1).lower() == b"basic":
-            if b":" in _decoded(secret):
-                yield Span(found.start(2), found.end(2), "authorization")
-        elif is_random(secret, least=12) or len(secret) >= 32:
-            yield Span(found.start(2), found.end(2), "authorization")
+        if quoted or data[start:position].rstrip().endswith((b"=", b">")) or (is_random(text) and not _is_name(text)):
+            yield finding
 
 
-def cookies(line: bytes) -> Iterator[Span]:
-    """The values in `Cookie: a=x; b=y` that no hand wrote; attributes such as Path stay."""
-    for found in compiled(_COOKIE).finditer(line):
-        for pair in compiled(_PAIR).finditer(line, found.end()):
-            name, secret = pair.group(1).lower(), pair.group(2)
-            telling = any(part in name for part in (b"sess", b"sid", b"token", b"auth", b"csrf", b"jwt", b"secret"))
-            if name in _COOKIE_ATTRIBUTES or is_placeholder(secret):
-                continue
-            if is_random(secret, least=8) or (telling and len(secret) >= 4):
-                yield Span(pair.start(2), pair.end(2), "cookie")
+def _is_name(text: bytes) -> bool:
+    """A test's, as in `PASS: test_login_ab12`."""
+    return re.match(rb"(?i)tests?[A-Z_./-]|[\w./-]{0,255}[A-Z_./-]tests?\b", text) is not None
 
 
-def urls(line: bytes) -> Iterator[Span]:
-    """Passwords and tokens in front of a host, signatures and keys behind a question mark."""
-    for found in compiled(_URL_USER).finditer(line):
-        if not is_placeholder(found.group(2)):
-            yield Span(found.start(2), found.end(2), "url-password")
-    for found in compiled(_URL_TOKEN).finditer(line):
-        if is_random(found.group(1), least=12):
-            yield Span(found.start(1), found.end(1), "url-token")
-    for found in compiled(_ORACLE).finditer(line):
-        if not is_placeholder(found.group(2)):
-            yield Span(found.start(2), found.end(2), "connection-string")
-    for found in compiled(_QUERY).finditer(line):
-        name, secret = found.group(1).lower(), found.group(2)
-        least = 4 if name in (b"password", b"pwd", b"client_secret", b"secret") else 12
-        if not is_placeholder(secret) and (is_random(secret, least=least) or len(secret) >= 40):
-            yield Span(found.start(2), found.end(2), _kind_of(name))
+def _token(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    separator = data[max(start, position - 8) : position]
+    if _NOT_SECRET_TOKEN.search(data, max(0, start - 16), position):
+        return
+    value = value_at(data, position, xml=_is_xml(data, start, separator))
+    text = data[value.start : value.end].strip()
+    if is_placeholder(text) or (not value.quoted and is_code(text) and not text.startswith(b"ey")):
+        return
+    if b" " in text and value.quoted:
+        # A scheme, as in `"auth": "Bearer ..."`: what counts is what follows it.
+        head, _, text = text.partition(b" ")
+        if b" " in text or not head.isalpha():
+            return
+        value = value._replace(start=data.index(text, value.start + len(head)))
+        value = value._replace(end=value.start + len(text))
+    word = bytes(data[start:position]).lower()
+    assigned = value.quoted or separator.rstrip().endswith((b"=", b">"))
+    if text.startswith(b"0x") and len(text) == 66 and b"private" in word:
+        yield Finding(value.start, value.end, "private-key")
+        return
+    by_hand = (
+        b"secret" in word
+        and b"id" not in word
+        and assigned
+        and len(text) >= 6
+        and not is_code(text)
+        and b"/" not in text
+    )
+    if by_hand or is_random(text, least=8):
+        yield Finding(value.start, value.end, _named(word, kind))
 
 
-def commands(line: bytes) -> Iterator[Span]:
-    """`--password x`, `-u user:x`, `mysql -px`, `IDENTIFIED BY 'x'`, a .netrc line, `the password is x`."""
-    for found in compiled(_SQL).finditer(line):
-        close = line.find(found.group(1), found.end())
-        if close > found.end() and not is_placeholder(line[found.end() : close]):
-            yield Span(found.end(), close, "password")
-    for pattern in (_FLAG, _SHORT_FLAG):
-        for found in compiled(pattern).finditer(line):
-            value = value_at(line, found.end())
-            secret = line[value.start : value.end]
-            if secret.startswith(b"-") or is_placeholder(secret) or len(secret) < 4 or is_code(secret):
-                continue
-            if value.quoted or not secret.isalpha() or pattern is _SHORT_FLAG:
-                yield Span(value.start, value.end, "password")
-    for found in compiled(_USER_FLAG).finditer(line):
-        secret = found.group(2)
-        if not is_placeholder(secret) and not secret.isdigit() and not secret.startswith(b"//"):
-            yield Span(found.start(2), found.end(2), "password")
-    for found in compiled(_NETRC).finditer(line):
-        yield Span(found.start(1), found.end(1), "password")
-    for found in compiled(_PROSE).finditer(line):
-        value = value_at(line, found.end())
-        secret = line[value.start : value.end]
-        if not is_placeholder(secret) and len(secret) >= 4 and (value.quoted or is_random(secret, least=6)):
-            yield Span(value.start, value.end, "password")
+def _named(word: bytes, kind: str) -> str:
+    for part, name in (
+        (b"private", "private-key"),
+        (b"api", "api-key"),
+        (b"token", "token"),
+        (b"jwt", "token"),
+        (b"secret", "secret"),
+        (b"auth", "credential"),
+        (b"credential", "credential"),
+    ):
+        if part in word:
+            return name
+    return kind
 
 
-def personal(line: bytes) -> Iterator[Span]:
-    """E-mail addresses, payment card numbers (issuer's range and Luhn, ISO/IEC 7812-1), Korean resident numbers."""
-    if b"@" in line:
-        for found in compiled(_EMAIL).finditer(line):
-            if found.group(2).lower() not in _NO_DOMAINS and not UUID.match(found.group(1)):
-                yield Span(found.start(1), found.end(1), "email")
-    for found in compiled(_CARD).finditer(line):
-        digits = found.group(1).replace(b" ", b"").replace(b"-", b"")
-        if _is_card(digits):
-            yield Span(found.start(1), found.end(1), "card-number")
-    for found in compiled(_RESIDENT).finditer(line):
-        if _is_resident_number(found.group(1)):
-            yield Span(found.start(1), found.end(1), "resident-number")
+def _session(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    value = value_at(data, position)
+    text = data[value.start : value.end].partition(b"?")[0]
+    if UUID.fullmatch(text) is None and is_random(text, least=16):
+        yield Finding(value.start, value.start + len(text), kind)
 
 
-def _is_card(digits: bytes) -> bool:
-    lengths = {b"4": (13, 16, 19), b"5": (16,), b"2": (16,), b"6": (16, 19)}.get(digits[:1], (14, 15, 16))
-    if len(digits) not in lengths or len(set(digits)) < 2 or (digits[:1] == b"5" and digits[1:2] not in b"12345"):
-        return False
-    total = 0
-    for place, byte in enumerate(reversed(digits)):
-        value = (byte - 48) * (1 + place % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+def _one_time(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    value = value_at(data, position)
+    text = data[value.start : value.end].rstrip(b".")
+    if text.isdigit() and 3 <= len(text) <= 10:
+        least = 3 if b"cv" in data[start:position].lower() else 4
+        if len(text) >= least:
+            yield Finding(value.start, value.start + len(text), kind)
 
 
-def _is_resident_number(text: bytes) -> bool:
-    """A date of birth and a sex and century digit; the digits behind are random since October 2020."""
-    century = {49: 1900, 50: 1900, 51: 2000, 52: 2000, 53: 1900, 54: 1900, 55: 2000, 56: 2000}[text[7]]
+def _parameter(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """A signature, key or code in a URL's query."""
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    if not is_placeholder(text) and is_random(text, least=16):
+        yield Finding(value.start, value.end, kind)
+
+
+def _url(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """The match is `scheme://user:password@`; the password is what stands after the first colon of it."""
+    inside = data.index(b"://", start, position) + 3
+    colon = data.find(b":", inside, position)
+    if colon < 0:
+        user = data[inside : position - 1]
+        if is_random(user, least=16):
+            yield Finding(inside, position - 1, kind)
+        return
+    password = data[colon + 1 : position - 1]
+    if is_placeholder(password) and password.lower() not in (b"password", b"secret", b"pass", b"token"):
+        if is_random(data[inside:colon], least=16):
+            yield Finding(inside, colon, kind)
+        return
+    port = re.match(rb"[0-9]{1,5}(?=[/?#])", password)
+    if port is None:
+        yield Finding(colon + 1, position - 1, kind)
+
+
+_SCHEME = re.compile(
+    rb"(?i)(?:basic|bearer|token|apikey|api-key|ssws|key|bot|jwt|negotiate|ntlm|genieKey|splunk)[ \t:]+"
+)
+_MANY_FIELDS = re.compile(rb"(?i)(?:digest|hawk|oauth|aws4-hmac-sha256|mac|hmac|signature|sharedkey\w*|scram\S*)[ \t]+")
+
+
+def _authorization(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    end = line_end(data, position)
+    value = value_at(data, position)
+    stop = value.end if value.quoted else end
+    if not value.quoted and (quote := enclosing_quote(data, start)):
+        close = data.find(quote, position, end)
+        stop = close if close >= 0 else end
+    if fields := _MANY_FIELDS.match(data, value.start, stop):
+        while stop > fields.end() and data[stop - 1 : stop].isspace():
+            stop -= 1
+        yield Finding(fields.end(), stop, kind)
+        return
+    scheme = _SCHEME.match(data, value.start, stop)
+    begin = scheme.end() if scheme else value.start
+    token = value_at(data, begin)
+    text = data[begin : min(token.end, stop)]
+    if is_placeholder(text) or len(text) < 6:
+        return
+    if (scheme and not text.isalpha()) or is_random(text, least=8) or (scheme and len(text) >= 12):
+        yield Finding(begin, begin + len(text), kind)
+
+
+def _bearer(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    if not is_placeholder(text) and is_random(text, least=12):
+        yield Finding(value.start, value.end, kind)
+
+
+def _basic(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """Base64 of `user:password`, which is checked by decoding it."""
+    value = value_at(data, position)
+    text = data[value.start : value.end]
     try:
-        date(century + int(text[:2]), int(text[2:4]), int(text[4:6]))
-    except ValueError:
-        return False
-    return True
-
-
-def blobs(line: bytes) -> Iterator[tuple[Span, bytes]]:
-    """Base64 that holds printable text, with that text, for the rules to look at once more."""
-    for found in compiled(BLOB).finditer(line):
-        text = _decoded(found.group(0))
-        if len(text) >= 16 and all(32 <= byte < 127 or byte in b"\n\r\t" for byte in text):
-            yield Span(found.start(), found.end(), "base64"), text
-
-
-def _decoded(blob: bytes) -> bytes:
-    head = blob[:8192].rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    head = head[: len(head) - (len(head) % 4 == 1)]
-    try:
-        return base64.b64decode(head + b"=" * (-len(head) % 4))
+        decoded = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        return b""
+        return
+    if len(text) >= 6 and b":" in decoded and decoded.isascii() and decoded.decode("ascii").isprintable():
+        yield Finding(value.start, value.end, kind)
+
+
+_COOKIE = re.compile(rb"[ \t]*([^\s=;,\"'\\]{1,128})=([^\s;\"'\\]{1,8192})")
+_ATTRIBUTES = frozenset(b"path domain expires max-age samesite secure httponly priority partitioned version".split())
+
+
+def _cookies(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """Every value of a cookie header but attributes and what is too short and plain to identify anybody."""
+    end = line_end(data, position)
+    while position < end:
+        if opening := re.compile(rb"[\s\"'\\\[]*").match(data, position, end):
+            position = opening.end()
+        pair = _COOKIE.match(data, position, end)
+        if pair is None:
+            return
+        text = pair[2]
+        if pair[1].lower() not in _ATTRIBUTES and not is_placeholder(text) and (len(text) >= 12 or is_random(text)):
+            yield Finding(pair.start(2), pair.end(2), kind)
+        position = pair.end()
+        if data[position : position + 1] != b";":
+            return
+        position += 1
+
+
+def _argument(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """A flag's argument, in quotes or up to the next white space."""
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    if is_placeholder(text) or text.startswith((b"-", b"/")) or len(text) < 4:
+        return
+    if (text.isdigit() and len(text) < 6) or (not value.quoted and is_code(text)):
+        return
+    if re.fullmatch(rb"[0-9.]*:?[0-9]+:[0-9]+(?:/\w+)?", text) is None:
+        yield Finding(value.start, value.end, kind)
+
+
+def _token_argument(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    if not is_placeholder(text) and is_random(text, least=8):
+        yield Finding(value.start, value.end, kind)
+
+
+_CONTAINER = re.compile(rb"(?i)\b(?:docker|podman|nerdctl|chown|install|run|exec|rsync|useradd|su|sudo -u)\b")
+
+
+def _user_flag(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """curl's `-u user:password`, and not the numeric or named `user:group` of containers."""
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    user, colon, password = text.partition(b":")
+    if not colon or not user or is_placeholder(password) or password.isdigit() or len(password) < 3:
+        return
+    begin = max(data.rfind(b"\n", 0, start) + 1, start - 256)
+    if b"curl" not in data[begin:start] and (password == user or _CONTAINER.search(data, begin, start)):
+        return
+    yield Finding(value.start + len(user) + 1, value.end, kind)
+
+
+def _sql(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    value = value_at(data, position)
+    end = value.end
+    if not value.quoted:
+        while end > value.start and data[end - 1 : end] in b";,)":
+            end -= 1
+    text = data[value.start : end]
+    if not is_placeholder(text) and len(text) >= 3:
+        yield Finding(value.start, end, kind)
+
+
+def _prose(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`your password is X`, `using token X`: only what plainly is no word of the sentence."""
+    value = value_at(data, position)
+    end = value.end
+    while end > value.start and data[end - 1 : end] in b".,;:)":
+        end -= 1
+    text = data[value.start : end]
+    if is_placeholder(text) or (not value.quoted and is_code(text)) or b" " in text:
+        return
+    word = data[start:position].lower()
+    if b"secret" in word and not re.search(rb" (?:is|to) |\|", word):
+        return  # Kubernetes names its objects so: `secret "web-tls-v2" not found`
+    weak = b"token" in word or b"key" in word or b"secret" in word
+    if is_random(text, least=16) if weak else is_made_up(text):
+        yield Finding(value.start, end, kind)
+
+
+def _sentence(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`A temporary password is generated for root@localhost: X`."""
+    return _prose(data, start, position, kind)
+
+
+_WORDS = re.compile(rb"\\*[\"']?([a-z]{3,8}(?:[ ,]+[a-z]{3,8}){11,23})\b")
+
+
+def _seed_phrase(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """Twelve words or more, as in BIP 39."""
+    if words := _WORDS.match(data, position, min(line_end(data, position), position + REACH)):
+        yield Finding(words.start(1), words.end(1), kind)
+
+
+_PIPED = re.compile(rb"[^|\n]*\|[^\n]*?(?:--password-stdin|sudo[ \t]+-S|--stdin|chpasswd|--passphrase-fd|pinentry)")
+
+
+def _echoed(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`echo x | docker login --password-stdin`."""
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    if not is_placeholder(text) and _PIPED.match(data, value.end, min(line_end(data, position), position + REACH)):
+        yield Finding(value.start, value.end, kind)
+
+
+_ROW_VALUE = re.compile(rb"\s*(N?'(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|[^,()'\"\n]*)\s*([,)]?)")
+
+
+def _inserted(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`INSERT INTO t (name, password) VALUES ('bob', 'x')`: the values in the columns that are telling."""
+    columns = data[data.index(b"(", start) + 1 : data.index(b")", start)].split(b",")
+    telling = {place for place, column in enumerate(columns) if compiled(f"(?i){_SENSITIVE}").search(column)}
+    end = min(line_end(data, position), position + REACH)
+    place = 0
+    while position < end and (row := _ROW_VALUE.match(data, position, end)):
+        text = row[1].strip(b"N'\"")
+        if place in telling and not is_placeholder(text) and len(text) >= 3:
+            at = data.index(text, row.start(1))
+            yield Finding(at, at + len(text), kind)
+        position, place = row.end(), place + 1
+        if row[2] == b")":
+            following = re.compile(rb"\s*,\s*\(").match(data, position, end)
+            if following is None:
+                return
+            position, place = following.end(), 0
+        elif not row[2]:
+            return
+
+
+def _rest_of_match(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """The match ends with the secret, which begins behind the fixed part of a webhook's path."""
+    for fixed in (b"/services/", b"/workflows/", b"/triggers/", b"/webhooks/", b"/webhookb2/", b"/bot"):
+        marker = data.find(fixed, start, position)
+        if marker >= 0:
+            yield Finding(marker + len(fixed), position, kind)
+            return
+
+
+def _jwk(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    line = data[max(data.rfind(b"\n", 0, start) + 1, start - REACH) : min(line_end(data, position), position + REACH)]
+    value = value_at(data, position)
+    if b"kty" in line and value.quoted and value.end - value.start >= 16:
+        yield Finding(value.start, value.end, kind)
+
+
+def _named_elsewhere(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`{"name": "DB_PASSWORD", "value": "x"}`: the name is itself a value, the secret is its neighbour."""
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    if not is_placeholder(text) and len(text) >= 3:
+        yield Finding(value.start, value.end, kind)
+
+
+def _before_at(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    at = data.find(b"@", position, min(line_end(data, position), position + 256))
+    if at > position and b" " not in data[position:at] and not is_placeholder(data[position:at]):
+        yield Finding(position, at, kind)
+
+
+def _go_dsn(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    colon = data.index(b":", start, position) + 1
+    at = data.rindex(b"@", start, position)
+    if not is_placeholder(data[colon:at]):
+        yield Finding(colon, at, kind)
+
+
+_BLANK = r"[ \t]+"
+_LISTED = r"\\*[\"'],[ \t]*"
+_LINK = (
+    rf"{_BLANK}(?:(?:is|was|are|has|been|will|be|now|set|changed|reset|updated|equal|equals|to|of|value){_BLANK}){{0,4}}"
+    rf"(?:[:=]{_BLANK})?"
+)
+_COLUMN = r"[ \t]*(?:\||\xe2\x94\x82)[ \t]*"
+_PARTICLE = f"(?:{_alternatives('는 은 이 가 를 을')})?"
+_SENSITIVE = f"(?:{_PASSWORD}|{_TOKEN}|pass)"
+
+FRAMES: tuple[Context, ...] = (
+    Context("url-credential", r"[a-z][a-z0-9+.-]*://[^\s/?#\"'<>@:]*(?::[^\s\"'<>/]*)?@", _url),
+    Context(
+        "url-credential",
+        r"(?:postgres(?:ql)?|mysql2?|mariadb|mongodb|rediss?|amqps?|kafka|smtps?|ldaps?|s?ftps?|clickhouse|mssql)"
+        r"(?:\+[a-z0-9]+)?://[^\s/?#\"'<>@:]*:[^\s\"'<>]*@",
+        _url,
+    ),
+    Context("url-credential", r"[\w.-]+:[^\s\"'@/]{3,}@(?:tcp|unix|udp)\(", _go_dsn),
+    Context("url-credential", r"jdbc:oracle:\w+:[^\s/@:]+/", _before_at),
+    Context("webhook-url", r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w+/-]{16,}", _rest_of_match),
+    Context("webhook-url", r"discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]+/[\w-]{20,}", _rest_of_match),
+    Context("webhook-url", r"webhook\.office\.com/webhookb2/[\w@/-]{32,}", _rest_of_match),
+    Context("authorization", rf"authorization{_SEPARATOR}", _authorization),
+    Context("bearer-token", rf"\bbearer(?:{_BLANK}|%20|\+)", _bearer),
+    Context("basic-credential", rf"\bbasic{_BLANK}", _basic),
+    Context("cookie", rf"cookies?{_SEPARATOR}", _cookies),
+    Context(
+        "url-signature",
+        r"[?&;](?:sig|signature|x-amz-signature|x-goog-signature|x-oss-signature|x-amz-security-token|hmac|sign|secret"
+        r"|token|key|code|hash|auth|ticket|pw|st)=",
+        _parameter,
+    ),
+    Context("private-key", r"[{,\s]\\*[\"'](?:d|p|q|dp|dq|qi|k)\\*[\"'][ \t]*:[ \t]*", _jwk),
+)
+"""Secrets in a place made for them: URLs, headers, cookies, webhooks."""
+
+NAMES: tuple[Context, ...] = (
+    Context("password", rf"(?:{_PASSWORD}){_SUFFIX}{_SEPARATOR}", _password),
+    Context("password", rf"<[\w:.-]*(?:{_PASSWORD})[\w:.-]*[ \t][^<>\n]*>", _password),
+    Context("password", rf"(?:{_PASS}){_SUFFIX}{_SEPARATOR}", _pass),
+    Context("secret-key", rf"(?:{_TOKEN}){_SUFFIX}{_SEPARATOR}", _token),
+    Context("session-id", rf"(?:^|[^a-z])(?:{_SESSION}){_SEPARATOR}", _session),
+    Context(
+        "one-time-code",
+        rf"(?:^|[^a-z])(?:{_CODE_WORDS})(?:{_SEPARATOR}|{_BLANK}(?:is|=|:){_BLANK}|[ \t]*\[)",
+        _one_time,
+    ),
+)
+"""A telling name and what parts it from its value: `DB_PASSWORD=x`, `"apiKey": "x"`, `<password>x</password>`."""
+
+PHRASES: tuple[Context, ...] = (
+    Context(
+        "password",
+        rf"[{{,\s\"'\\](?:name|key|variable|env)\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?[\w.-]*{_SENSITIVE}\w*\\*[\"']?"
+        r"(?:[ \t,;]+|[ \t]*\r?\n[ \t]*)(?:\\*[\"'])?value\\*[\"']?[ \t]*[:=][ \t]*",
+        _named_elsewhere,
+    ),
+    Context("password", rf"identified{_BLANK}(?:with{_BLANK}\S+{_BLANK})?by{_BLANK}(?:password{_BLANK})?", _sql),
+    Context("password", r"password[ \t]*\([ \t]*", _sql),
+    Context("password", rf"set{_BLANK}password{_BLANK}for[^\n=]{{1,80}}=[ \t]*", _sql),
+    Context("password", rf"login{_BLANK}\S+{_BLANK}password{_BLANK}", _argument),
+    Context("password", r"[\w.-]+:(?:5432|6432|5433):[\w*-]+:[\w.*-]+:", _argument),
+    Context("password", rf"\binsert{_BLANK}into[^\n()]*\([^\n)]*{_SENSITIVE}[^\n)]*\)[ \t]*values[ \t]*\(", _inserted),
+    Context("password", rf"(?:{_PASSWORD}){_PARTICLE}(?:{_COLUMN}|{_LINK})", _prose),
+    Context(
+        "password",
+        rf"(?:{_PASSWORD})(?:{_BLANK}[^\s:=]{{1,40}}){{1,4}}(?:[ \t]*[:=]|{_BLANK}(?:is|to)){_BLANK}",
+        _sentence,
+    ),
+    Context("token", rf"(?:token|api[ _-]?key|access[ _-]?key|secret)s?(?:{_COLUMN}|{_LINK})", _prose),
+    Context("token", rf"(?:{_TOKEN}){_COLUMN}", _prose),
+    Context("seed-phrase", rf"(?:mnemonic|(?:seed|recovery|backup)[ _-]?phrase)(?:{_SEPARATOR}|{_LINK})", _seed_phrase),
+    Context("basic-credential", rf"\bauth{_BLANK}(?:plain|login|xoauth2|cram-md5){_BLANK}", _token_argument),
+    Context("password", rf"(?:-{{2,}}>|>>|\b[cs]:)[ \t]*pass{_BLANK}", _argument),
+    Context("password", rf"\"auth\"{_BLANK}|\b(?:requirepass|masterauth){_BLANK}", _argument),
+)
+"""Statements, files of credentials, sentences."""
+
+COMMANDS: tuple[Context, ...] = (
+    Context("password", rf"(?:^|[\s\"'\[,])--?[a-z-]*(?:{_PASSWORD}|pass)(?:{_BLANK}|{_LISTED})", _argument),
+    Context("token", rf"(?:^|[\s\"'\[,])--?[a-z-]*(?:{_TOKEN})(?:{_BLANK}|{_LISTED})", _token_argument),
+    Context("password", rf"(?:^|\s)(?:-u|--user|--proxy-user)(?:{_BLANK}|=)?", _user_flag),
+    Context("password", r"\b(?:mysql\w*|mariadb[\w-]*|7z[az]?|rar|unrar)\b[^\n|;]*?[ \t]-p", _argument),
+    Context("password", r"\bsshpass[ \t]+-p[ \t]*", _argument),
+    Context(
+        "password",
+        r"\b(?:docker|podman|helm|oc|skopeo|buildah|nerdctl|az|cf|oras|crane)\b[^\n|;]*?\blogin\b[^\n|;]*?[ \t]-p[ =]?",
+        _argument,
+    ),
+    Context(
+        "password",
+        rf"\b(?:mongo\w*|sqlcmd|bcp|isql|osql|zip|unzip|ipmitool|rabbitmqadmin)\b[^\n|;]*?[ \t]-p{_BLANK}",
+        _argument,
+    ),
+    Context("password", rf"\b(?:redis-cli\b[^\n|;]*?[ \t]-a|ldap\w+[^\n|;]*?[ \t]-w){_BLANK}", _argument),
+    Context("password", r"[ \t]-pass(?:in|out)?[ \t]+pass:", _argument),
+    Context("password", r"\b(?:xfreerdp|wfreerdp|mstsc|rdesktop|cmdkey|psexec)\b[^\n]*?[ \t]/p(?:ass)?:", _argument),
+    Context("password", rf"\bnet{_BLANK}use\b[^\n]*?[ \t]/user:\S+{_BLANK}", _argument),
+    Context("password", r"\bsmb\w*\b[^\n]*?[ \t]-U[ \t]*[^\s%]+%", _argument),
+    Context("password", rf"\bconvertto-securestring{_BLANK}(?:-string{_BLANK})?", _argument),
+    Context("password", rf"\becho{_BLANK}(?:-n{_BLANK})?", _echoed),
+    Context("password", r"\bsqlplus\b[^\n/@]*?[\w.-]+/", _before_at),
+    Context("cookie", rf"(?:--cookie|\bcurl\b[^\n]*?[ \t]-b){_BLANK}", _cookies),
+    Context("secret", r"--from-literal[= ](?:\\*[\"'])?[\w.-]+=", _named_elsewhere),
+)
+"""Flags and arguments of command lines."""
+
+CONTEXTS = (FRAMES, NAMES, PHRASES, COMMANDS)

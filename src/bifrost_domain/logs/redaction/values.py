@@ -3,34 +3,41 @@
 Everything works on bytes and looks at no more than `REACH` of them, so that a line full of names costs linear time.
 """
 
-import itertools
 import math
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
-REACH = 4096
+REACH = 1024
 """A decision is made on this many bytes; an accepted value is then followed to its end, however far that is."""
 
+_HEAD = 256
+"""As many bytes of a value tell whether it is a secret."""
+
 _QUOTES = b"\"'`"
+_WRAPPER = re.compile(
+    rb"(?:(?:Some|Ok|Just|Secret\w{0,16}|\w{0,16}String)\(|string\([0-9]{1,6}\)[ ]|[bruf@NLE])(?=\\*[\"'])"
+)
 _RUN = re.compile(rb"[^\s]*")
 _QUOTE = re.compile(rb"\\*[\"'`]")
-_NEXT_PARAMETER = re.compile(rb"&(?:amp;)?[A-Za-z_][\w.%-]{0,64}=|&$|(?:\\+u0026)")
+_NEXT_PARAMETER = re.compile(rb"&(?:amp;)?[A-Za-z_][\w.%-]{0,64}=|&$")
 _NEXT_FIELD = re.compile(rb"[,;](?=\s|$|[\"'{\[]|[A-Za-z_][\w. -]{0,40}[\"']?[=:])")
-_ESCAPED_END = re.compile(rb"\\+[nrt](?=$|[^\w]|[A-Za-z_][\w-]*[=:])")
+_ESCAPED_END = re.compile(rb"\\{1,16}u0026|\\{1,16}[nrt](?=$|[^\w]|[A-Za-z_][\w-]{0,64}[=:])")
 
 _PLACEHOLDER = re.compile(
-    rb"\*+|(?:[xX.#_?-]|\xe2\x80\xa2){2,}|<[^<>]*>?|\[[A-Za-z_ -]*\]|\{+[^{}]*\}*|\$\{.*|\$\(.*|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+|%\(?\w+\)?%?s?"
-    rb"|\$env:\w+|%[sdv@]|:\w+|@\w+|#\{.*|=+|[\W_]{1,3}|\\.?",
+    rb"\*+|(?:[xX.#_?-]|\xe2\x80\xa2){2,}|<[^<>]*>?|\[[A-Za-z_ -]*\]|\{+[^{}]*\}*"
+    rb"|\$\{.*|\$\(.*|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+|\$env:\w+|%\(\w+\)s|%\w+%|%[sdv@]|:[a-z_]+|@[A-Za-z_]+|#\{.*"
+    rb"|=+|[\W_]{1,3}|\\.?",
     re.DOTALL,
 )
 _NOT_A_VALUE = frozenset(
-    b"null nil none undefined true false yes no on off n/a na empty unset missing redacted masked hidden filtered secret"
-    b" password passwd token required optional invalid incorrect wrong expired accepted rejected denied failed failure ok"
-    b" unknown default changed reset set updated enabled disabled str string int integer bool boolean bytes text char"
-    b" varchar object any array list map number float must should cannot and or not is was the a an for from to in of"
-    b" with this that error warning secure unchanged ignored skipped present absent provided given valid authentication"
-    b" xxx private public function var const let return new type value no_value prompt stdin basic bearer user username"
-    b" anonymous".split()
+    b"null nil none undefined true false yes no on off n/a na empty unset missing redacted masked hidden filtered"
+    b" secret password passwd token required optional invalid incorrect wrong expired accepted rejected denied failed"
+    b" failure ok unknown default changed reset set updated enabled disabled str string int integer bool boolean bytes"
+    b" text char varchar object any array list map number float must should cannot and or not is was the a an for from"
+    b" to in of with this that error warning secure unchanged ignored skipped present absent provided given valid"
+    b" authentication xxx private public function var const let return new type value no_value prompt stdin basic"
+    b" bearer user username anonymous class".split()
 )
 _CODE = re.compile(rb"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)*(?:\(.*|\[.*|\{.*)?", re.DOTALL)
 _OBJECT = re.compile(rb"[\w.$]+@[0-9a-f]{4,16}")
@@ -40,6 +47,9 @@ _PUBLIC = re.compile(
 _NUMBER = re.compile(rb"[+-]?[0-9][0-9.,:/TZ+_-]*(?:[a-zA-Z%]{1,2})?")
 _VERSION = re.compile(rb"v?[0-9]+(?:\.[0-9]+)+[\w.+-]*")
 _RANDOM_ALPHABET = re.compile(rb"[\w.+/=~:%$!@#^&*-]+")
+_DIGIT = re.compile(rb"[0-9]")
+_LETTER = re.compile(rb"[A-Za-z]")
+_MADE_UP = re.compile(rb"[A-Za-z0-9][^\w\s./:=()\[\]{}\"'-][\S]*[A-Za-z0-9]")
 _WORDY_PART = re.compile(rb"[a-z]+[0-9]{0,2}|[A-Z]+[0-9]{0,2}|[A-Z]?[a-z]+(?:[A-Z][a-z]+)*[0-9]{0,2}|[0-9]{1,4}|")
 _PARTS = re.compile(rb"[-_./:+@]")
 UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -60,7 +70,7 @@ def line_end(data: bytes, position: int) -> int:
 
 def enclosing_quote(data: bytes, position: int) -> bytes:
     """The quote, with its escapes, inside which `position` lies in its line as far as can be told; empty if none."""
-    start = max(data.rfind(b"\n", 0, position) + 1, position - REACH // 4)
+    start = max(data.rfind(b"\n", 0, position) + 1, position - REACH)
     before = data[start:position]
     for quote in (b'"', b"'", b"`"):
         if before.count(quote) % 2:
@@ -87,46 +97,60 @@ def _closing(data: bytes, position: int, quote: bytes, end: int) -> int:
 
 
 def value_at(data: bytes, position: int, *, xml: bool = False) -> Value:
-    """The value that begins at `position`: what its quotes enclose, or a run without white space less what follows."""
-    end = line_end(data, position)
+    """The value that begins at `position`: what its quotes enclose, or a run without white space less what follows.
+
+    A value that goes on beyond `REACH` bytes ends there; `whole` finds its end once it is known to be a secret.
+    """
+    end = min(line_end(data, position), position + REACH)
     if xml:
         close = data.find(b"<", position, end)
         return Value(position, end if close < 0 else close, True)
+    if wrapper := _WRAPPER.match(data, position, end):
+        position = wrapper.end()
     if opening := _QUOTE.match(data, position, end):
-        quote = opening[0]
-        close = _closing(data, opening.end(), quote, end)
+        close = _closing(data, opening.end(), opening[0], end)
         if close >= 0:
             return Value(opening.end(), close, True)
         position = opening.end()
     return Value(position, _unquoted_end(data, position, end), False)
 
 
+def whole(data: bytes, start: int, end: int) -> int:
+    """The end of a secret that was measured up to `REACH`."""
+    if end - start < REACH:
+        return end
+    run = _RUN.match(data, end)
+    return run.end() if run else end
+
+
 def _unquoted_end(data: bytes, position: int, end: int) -> int:
     run = _RUN.match(data, position, end)
     stop = run.end() if run else position
-    quote = enclosing_quote(data, position)
-    if quote:
+    if quote := enclosing_quote(data, position):
         close = _closing(data, position, quote, stop)
         if close >= 0:
             stop = close
     tag = data.find(b"</", position, stop)
     if tag >= 0:
         stop = tag
-    for boundary in (_NEXT_PARAMETER, _ESCAPED_END):
-        if found := boundary.search(data, position, stop):
+    for sign, boundary in ((b"&", _NEXT_PARAMETER), (b"\\", _ESCAPED_END)):
+        at = data.find(sign, position, stop)
+        if at >= 0 and (found := boundary.search(data, at, stop)):
             stop = found.start()
     if found := _NEXT_FIELD.search(data, position, min(stop + 64, end)):
         stop = min(stop, found.start())
+    return _trimmed(data, position, stop)
+
+
+def _trimmed(data: bytes, position: int, stop: int) -> int:
+    """Without the punctuation of the text around: commas, closing brackets and quotes that nothing opened."""
     while stop > position:
         last = data[stop - 1 : stop]
-        if (
-            last in b",;:"
-            or (last in _QUOTES and data.count(last, position, stop) % 2)
-            or (last in b")]}>" and data.count(last, position, stop) > data.count(_OPENING[last], position, stop))
-        ):
-            stop -= 1
-        else:
+        unopened = last in _OPENING and data.count(last, position, stop) > data.count(_OPENING[last], position, stop)
+        unpaired = last in _QUOTES and data.count(last, position, stop) % 2
+        if last not in b",;:" and not unopened and not unpaired:
             break
+        stop -= 1
     return stop
 
 
@@ -136,7 +160,7 @@ _OPENING = {b")": b"(", b"]": b"[", b"}": b"{", b">": b"<"}
 def is_placeholder(value: bytes) -> bool:
     """Nothing, a mask, a variable, a word that stands where a value would: not a secret, whatever its name is."""
     value = value.strip()
-    head = value[:REACH]
+    head = value[:_HEAD]
     return (
         not value
         or _PLACEHOLDER.fullmatch(head) is not None
@@ -148,18 +172,36 @@ def is_placeholder(value: bytes) -> bool:
 
 def is_code(value: bytes) -> bool:
     """A call, an attribute or an object's printed form, as in `password = config.get("password")`."""
-    head = value[:256]
+    head = value[:_HEAD]
     if _OBJECT.fullmatch(head):
         return True
     code = _CODE.fullmatch(head)
     return code is not None and (b"." in head or b"(" in head or b"::" in head or b"->" in head or head[-1:] == b"{")
 
 
+def is_made_up(value: bytes) -> bool:
+    """What people make up under a password rule: `coffee#7167?piB`, or anything random."""
+    head = value[:_HEAD]
+    if is_random(head, least=6):
+        return True
+    plain = _NUMBER.fullmatch(head) or _VERSION.fullmatch(head) or _PUBLIC.match(head)
+    return (
+        len(head) >= 8
+        and _DIGIT.search(head) is not None
+        and not plain
+        and _MADE_UP.search(head) is not None
+        and not head.startswith(b"/")
+    )
+
+
 def is_random(value: bytes, *, least: int = 8) -> bool:
     """Text that nobody would write by hand: what keys and tokens are made of, and words, paths and numbers are not."""
-    head = value[:REACH]
+    head = value[:_HEAD]
     if len(head) < least or _RANDOM_ALPHABET.fullmatch(head) is None:
         return False
+    digits, one_case = _DIGIT.search(head) is not None, head in (head.lower(), head.upper())
+    if not digits and one_case and (len(head) < 20 or len(set(head)) < 12):
+        return False  # fewer than 12 letters cannot reach the entropy asked for below
     if _NUMBER.fullmatch(head) or _VERSION.fullmatch(head) or _PUBLIC.match(head) or _OBJECT.fullmatch(head):
         return False
     parts = _PARTS.split(head.rstrip(b"="))
@@ -167,11 +209,7 @@ def is_random(value: bytes, *, least: int = 8) -> bool:
         return False
     if b"/" in head and _is_path(head):
         return False
-    digits = sum(48 <= byte < 58 for byte in head)
-    letters = sum(65 <= byte < 91 or 97 <= byte < 123 for byte in head)
-    if digits and letters:
-        return True
-    if head != head.lower() and head != head.upper() and len(head) >= 16:
+    if (digits and _LETTER.search(head) is not None) or (not one_case and len(head) >= 16):
         return True
     return len(head) >= 20 and _entropy(head) > 3.5
 
@@ -180,7 +218,7 @@ def _mixed(head: bytes, parts: list[bytes]) -> bool:
     """Camel case that turns too often to be words: `qWerTyUiOpAsDfGh` against `someLongMethodName`."""
     if len(parts) != 1 or len(head) < 16:
         return False
-    turns = sum(97 <= left < 123 and 65 <= right < 91 for left, right in itertools.pairwise(head))
+    turns = sum(97 <= left < 123 and 65 <= right < 91 for left, right in pairwise(head))
     return turns * 4 >= len(head)
 
 

@@ -5,23 +5,38 @@ are lower bounds and nothing is asked of what follows, because a log puts `&`, `
 and a tail that a rule leaves over is a tail that leaks.
 """
 
+import re
 from typing import NamedTuple
+
+_LEAST = re.compile(r"(\[[^\]]*\]|\\w)(?:\{([0-9]+))?")
+_GLIMPSE = 14
 
 
 class Shape(NamedTuple):
-    """`pattern` is RE2 over bytes. `starts` are the literals one of which opens every match; empty where none does."""
+    """`pattern` is RE2 over bytes. `starts` are the literals one of which opens every match, empty where none does.
+
+    `opening` matches wherever `pattern` does and is short: looking for many long repetitions at once is what makes an
+    automaton large.
+    """
 
     kind: str
     pattern: str
-    starts: tuple[str, ...] = ()
+    starts: tuple[str, ...]
+    opening: str
+
+
+def _framed(kind: str, pattern: str) -> Shape:
+    return Shape(kind, pattern, (), pattern)
 
 
 def _prefixed(kind: str, prefixes: str, rest: str, *, word: bool = False) -> Shape:
     """`word`: the prefix is too short to mean anything in the middle of a word."""
     starts = tuple(prefixes.split())
     quoted = "|".join(start.replace(".", r"\.").replace("$", r"\$") for start in starts)
-    boundary = r"\b" if word else ""
-    return Shape(kind, f"{boundary}(?:{quoted}){rest}", starts)
+    head = (r"\b" if word else "") + f"(?:{quoted})"
+    least = _LEAST.match(rest)
+    glimpse = f"{least[1]}{{{min(_GLIMPSE, int(least[2] or 1))}}}" if least else ""
+    return Shape(kind, head + rest, starts, head + glimpse)
 
 
 _UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -38,7 +53,7 @@ SHAPES: tuple[Shape, ...] = (
     _prefixed("gcp-oauth-secret", "GOCSPX-", r"[\w-]{20,}"),
     _prefixed("gcp-oauth-token", "ya29.", r"[\w.-]{20,}"),
     _prefixed("gcp-refresh-token", "1//0", r"[\w-]{30,}", word=True),
-    Shape("azure-client-secret", r"\b[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"),
+    _framed("azure-client-secret", r"\b[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"),
     _prefixed("alibaba-access-key", "LTAI", r"[A-Za-z0-9]{12,}", word=True),
     _prefixed("tencent-secret-id", "AKID", r"[A-Za-z0-9]{32,}", word=True),
     _prefixed("yandex-api-key", "AQVN", r"[\w-]{35,}", word=True),
@@ -82,16 +97,16 @@ SHAPES: tuple[Shape, ...] = (
     _prefixed("openshift-token", "sha256~", r"[\w-]{43,}"),
     _prefixed("pulumi-token", "pul-", "[0-9a-f]{40,}", word=True),
     _prefixed("prefect-key", "pnu_ pnb_", "[a-zA-Z0-9]{36,}", word=True),
-    Shape("terraform-token", r"\b[A-Za-z0-9]{14}\.atlasv1\.[\w-]{50,}"),
+    _framed("terraform-token", r"\b[A-Za-z0-9]{14}\.atlasv1\.[\w-]{50,}"),
     # secret stores
     _prefixed("vault-token", "hvs. hvb. hvr.", r"[\w-]{20,}", word=True),
     _prefixed("vault-token", "s. b. r.", r"[A-Za-z0-9]{24,26}\b", word=True),
     _prefixed("doppler-token", "dp.pt. dp.st. dp.ct. dp.sa. dp.scim. dp.audit.", r"[\w.-]{40,}", word=True),
     _prefixed("onepassword-token", "ops_eyJ", r"[\w+/=-]{60,}", word=True),
-    Shape(
+    _framed(
         "onepassword-key", r"\bA3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-(?:[A-Z0-9]{5}-){2}[A-Z0-9]{5}\b"
     ),
-    Shape("age-key", r"(?i:AGE-SECRET-KEY-1)[0-9A-Za-z]{40,}"),
+    _framed("age-key", r"(?i:AGE-SECRET-KEY-1)[0-9A-Za-z]{40,}"),
     _prefixed("tailscale-key", "tskey-", r"[a-z]+-[A-Za-z0-9-]{16,}"),
     # messages and mail
     _prefixed("slack-token", "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xoxe.", r"[A-Za-z0-9.%-]{10,}"),
@@ -99,12 +114,12 @@ SHAPES: tuple[Shape, ...] = (
     _prefixed("sendgrid-key", "SG.", r"[\w-]{16,}\.[\w-]{16,}", word=True),
     _prefixed("twilio-key", "SK", r"[0-9a-f]{32}\b", word=True),
     _prefixed("mailgun-key", "key-", r"[0-9a-f]{32}\b", word=True),
-    Shape("mailgun-key", r"\b[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}\b"),
-    Shape("mailchimp-key", r"\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
+    _framed("mailgun-key", r"\b[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}\b"),
+    _framed("mailchimp-key", r"\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
     _prefixed("brevo-key", "xkeysib- xsmtpsib-", "[0-9a-f]{40,}-[A-Za-z0-9]{10,}"),
     _prefixed("resend-key", "re_", r"[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}", word=True),
-    Shape("telegram-token", r"\b(?:bot)?[0-9]{6,12}:A[\w-]{33,}"),
-    Shape("discord-token", r"\b[MNO][A-Za-z0-9_-]{23,27}\.[\w-]{6}\.[\w-]{27,}"),
+    _framed("telegram-token", r"\b(?:bot)?[0-9]{6,12}:A[\w-]{33,}"),
+    _framed("discord-token", r"\b[MNO][A-Za-z0-9_-]{23,27}\.[\w-]{6}\.[\w-]{27,}"),
     _prefixed("facebook-token", "EAAC EAAM EAAG EAAB", "[A-Za-z0-9]{80,}", word=True),
     _prefixed("twitter-token", "AAAAAAAAAAAAAAAAAAAAA", "A[A-Za-z0-9%]{60,}", word=True),
     _prefixed("figma-token", "figd_ figo_ figu_ figor_ figur_", r"[\w-]{30,}", word=True),
@@ -150,7 +165,7 @@ SHAPES: tuple[Shape, ...] = (
     # observing
     _prefixed("grafana-token", "glc_ glsa_", r"[A-Za-z0-9+/_]{30,}={0,2}", word=True),
     _prefixed("newrelic-key", "NRAK- NRII- NRJS- NRRA-", r"[\w-]{19,}", word=True),
-    Shape("newrelic-key", r"\b[0-9a-f]{36}(?:NRAL|FFFFNRAL)\b"),
+    _framed("newrelic-key", r"\b[0-9a-f]{36}(?:NRAL|FFFFNRAL)\b"),
     _prefixed("sentry-token", "sntrys_ sntryu_", "[A-Za-z0-9+/=_-]{40,}"),
     _prefixed(
         "dynatrace-token", "dt0c01. dt0s01. dt0s02. dt0s04. dt0s08. dt0s16.", r"[A-Z0-9]{24}(?:\.[A-Z0-9]{60,})?"
@@ -159,10 +174,12 @@ SHAPES: tuple[Shape, ...] = (
     _prefixed("launchdarkly-key", "sdk- mob- api-", _UUID, word=True),
     _prefixed("mapbox-token", "sk.eyJ pk.eyJ", r"[\w-]{40,}\.[\w-]{20,}", word=True),
     # standards
-    Shape("jwt", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", ("eyJ",)),
-    Shape("password-hash", r"\$2[abxy]?\$[0-9]{2}\$[A-Za-z0-9./]{40,}"),
-    Shape("password-hash", r"\$(?:1|apr1)\$[A-Za-z0-9./]{1,8}\$[A-Za-z0-9./]{22,}"),
-    Shape("password-hash", r"\$(?:5|6|7|y|gy)\$[A-Za-z0-9./$=,]{1,40}\$[A-Za-z0-9./]{43,}"),
-    Shape("password-hash", r"\$(?:argon2(?:id?|d)|scrypt|pbkdf2[a-z0-9-]*)\$[A-Za-z0-9./$=,+-]{20,}"),
-    Shape("password-hash", r"\{(?:SSHA|SHA|SMD5|MD5|CRYPT|SSHA256|SSHA512|SHA256|SHA512)\}[A-Za-z0-9+/$.]{20,}={0,2}"),
+    _prefixed("jwt", "eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", word=True),
+    _framed("password-hash", r"\$2[abxy]?\$[0-9]{2}\$[A-Za-z0-9./]{40,}"),
+    _framed("password-hash", r"\$(?:1|apr1)\$[A-Za-z0-9./]{1,8}\$[A-Za-z0-9./]{22,}"),
+    _framed("password-hash", r"\$(?:5|6|7|y|gy)\$[A-Za-z0-9./$=,]{1,40}\$[A-Za-z0-9./]{43,}"),
+    _framed("password-hash", r"\$(?:argon2(?:id?|d)|scrypt|pbkdf2[a-z0-9-]*)\$[A-Za-z0-9./$=,+-]{20,}"),
+    _framed(
+        "password-hash", r"\{(?:SSHA|SHA|SMD5|MD5|CRYPT|SSHA256|SSHA512|SHA256|SHA512)\}[A-Za-z0-9+/$.]{20,}={0,2}"
+    ),
 )
