@@ -53,7 +53,8 @@ class Fakes:
     def password(self) -> str:
         """As people are made to write them: a word, a digit, a symbol or two."""
         word = self.random.choice(("Tiger", "sunrise", "Winter", "Zebra", "coffee", "Raven", "monkey"))
-        return f"{word}{self.random.choice('!@#$%^*')}{self.random.randrange(10, 9999)}{self.random.choice('!#$*+?')}{self.alnum(3)}"
+        number, marks = self.random.randrange(10, 9999), (self.random.choice("!@#$%^*"), self.random.choice("!#$*+?"))
+        return f"{word}{marks[0]}{number}{marks[1]}{self.alnum(3)}"
 
     def jwt(self) -> str:
         def part(value: dict[str, object]) -> str:

@@ -1,8 +1,13 @@
-"""Samples that were written after the rules, of forms that the corpus does not have."""
+"""Samples that were written after the rules, of forms that the corpus does not have.
+
+The first list scored 64.7 % of its secrets and 98.7 % of its look-alikes before the rules were widened after it; it is
+kept because it is still apart from the corpus. The second list was written after that, and scored 87.9 % and 100 % when
+it was run for the first time: that is the figure to expect of forms that nobody thought of.
+"""
 
 import base64
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from corpus import Fakes, Sample
 
@@ -83,7 +88,7 @@ def _secrets(f: Fakes) -> Iterator[tuple[str, str]]:
     yield f.base64(60), "Authorization: Negotiate §"
     yield f.base64(120), "POST /acs SAMLResponse=§"
     yield f.of(_ALNUM + "-_~", 86), "https://cdn.example.com/a.mp4?Expires=1714817472&Signature=§&Key-Pair-Id=K1"
-    yield f.hex(24), "npm config set //registry.npmjs.org/:_authToken §"
+    yield f.hex(24), "npm config set //packages.example.com/:_authToken §"
     yield f.password(), "spring.redis.password=§"
     yield f.password(), "the password was changed to §"
     yield f.alnum(24), "Loaded api key '§' from vault"
@@ -182,9 +187,125 @@ _LOOKALIKES = (
 )
 
 
+def _unseen_secrets(f: Fakes) -> Iterator[tuple[str, str]]:
+    yield (
+        f.password(),
+        "2024-05-04 10:11:12,345 DEBUG c.a.Login - LoginRequest[username=bob, password=§, remember=true]",
+    )
+    yield f.password(), "ERROR: could not bind as cn=svc with password '§': invalid credentials"
+    yield f.alnum(24), 'time=10:11 level=debug msg="refreshing" client_secret=§ grant=refresh_token'
+    yield f.alnum(32), '{:api_key "§", :region "eu"}'
+    yield f.alnum(32), '%{api_key: "§", region: "eu"}'
+    yield f.password(), "$config['db']['password'] = '§';"
+    yield f.password(), "set DB_PASSWORD=§&& run.bat"
+    yield f.password(), "ENV MYSQL_ROOT_PASSWORD §"
+    yield f.alnum(40), "ARG NPM_TOKEN=§"
+    yield f.alnum(30), "--build-arg GITHUB_TOKEN=§ ."
+    yield f.password(), "user: bob pass: §"
+    yield f.alnum(12), "login: admin, pw: §"
+    yield f.password(), '(user "bob" pass "§")'
+    yield f.alnum(43), "connect ws://h/socket?vsn=2&auth_token=§"
+    yield f.alnum(43), "https://hooks.example.com/in?api-key=§"
+    yield f.hex(32), "https://api.example.com/weather?appid=§&q=Berlin"
+    yield f.hex(40), "GET /v3/x?access_key=§&base=EUR"
+    yield f.alnum(27), "https://u:§@pypi.example.com/simple/"
+    yield f.password().replace("/", "x").replace("#", "x").replace("?", "x"), "ftp://bob:§@files.example.com/a.zip"
+    yield f.alnum(20), "git clone https://oauth2:§@gitlab.example.com/a/b.git"
+    yield f.jwt(), "Set-Cookie: access=§; Path=/; HttpOnly"
+    yield f.jwt(), "ws handshake: Sec-WebSocket-Protocol: bearer, §"
+    yield f.hex(64), "x-hub-secret: §"
+    yield f.alnum(40), "X-Gitlab-Token: §"
+    yield f.alnum(40), "x-access-token: §"
+    yield f.alnum(40), "X-CSRF-Token: §"
+    yield f.alnum(40), "Apikey §"
+    yield f.hex(40), "authorization=Token%20§"
+    yield f.alnum(30), "grpc metadata: map[authorization:[Bearer §] user-agent:[x]]"
+    yield f.alnum(30), "headers: [('authorization', 'Bearer §'), ('accept', '*/*')]"
+    yield f.alnum(30), "HTTP_AUTHORIZATION=Bearer §"
+    yield f.password(), "sqlcmd -S db -U sa -P §"
+    yield f.password(), "psql postgresql://app:§@/orders?host=/var/run"
+    yield f.password(), "GRANT ALL ON d.* TO 'u'@'%' IDENTIFIED WITH mysql_native_password BY '§'"
+    yield f.password(), "CREATE LOGIN app WITH PASSWORD = '§'"
+    yield f.password(), "mongosh --username root --password § --authenticationDatabase admin"
+    yield f.password(), "ansible-playbook site.yml -e 'db_password=§'"
+    yield f.password(), "vault kv put secret/app password=§"
+    yield f.alnum(24), "consul kv put app/secret_key §"
+    yield f.base64(32), "encryption key: §"
+    yield f.base64(48), "JWT_SECRET=§"
+    yield f.hex(64), "session secret = '§'"
+    yield f.hex(64), "HMAC key §"
+    yield f.alnum(16), "Your one-time password: §"
+    yield f.of("123456789", 6), "login code for bob@corp: otp=§"
+    yield f.alnum(20), 'wifi psk="§"'
+    yield f.alnum(20), "snmp auth passphrase §"
+    yield f.alnum(24), "gpg --batch --passphrase § -d a.gpg"
+    yield f.alnum(24), "openssl enc -aes-256-cbc -k § -in a"
+    yield f.alnum(24), "openssl pkcs12 -in a.p12 -passin pass:§ -nodes"
+    yield f.password(), "KeyStore password -> §"
+    yield f.password(), "패스워드: §"
+    yield f.alnum(20), "암호=§ 사용자=bob"
+    yield f.alnum(28), "\tat login(token=§)"
+    yield f.alnum(28), "Traceback: requests.get('https://x', params={'token': '§'})"
+    yield f.alnum(40), "npm ERR! //registry.example.com/:_password=§"
+    yield base64.b64encode(f"bob:{f.password()}".encode()).decode(), "proxy-authorization: basic §"
+    yield base64.b64encode(f"PASSWORD={f.password()}".encode()).decode(), "data: {env: §}"
+
+
+_UNSEEN_LOOKALIKES = (
+    "password field is empty for user bob17",
+    "Your password has expired on 2024-05-04",
+    "password_hash_algorithm=argon2id",
+    "password.encoder: bcrypt-12",
+    "password input rendered in 12ms",
+    "wrong password, 2 attempts left",
+    "pass 3 of 12 completed",
+    "token count: 1532",
+    "token ring eth0 up",
+    "token endpoint: https://auth.example.com/oauth2/v1/token",
+    "token expired at 2024-05-04T10:11:12Z",
+    "id_token missing",
+    "unexpected token: identifier near line 12",
+    "secret santa list loaded v2",
+    "secret key must be 32 bytes",
+    "api key quota: 1000/day",
+    "auth backend: ldap3",
+    "auth-service-7d9f8b6c5-x2x7k 1/1 Running",
+    "authorization code flow started",
+    "cookie jar: 12 cookies",
+    "session 3f opened",
+    "credentials file not found: ~/.aws/credentials",
+    "private key mismatch for CN=example.com",
+    "signature verified with key id 7",
+    "otp-29.0.2 installed",
+    "pin_memory=True",
+    "code=404 message=Not_Found",
+    "key=products:list:v3 ttl=300",
+    "GET /oauth/token 200 12ms",
+    "user:1000 group:1000",
+    "scp a.txt bob@host:/tmp",
+    "1.2.3.4:5432:open",
+    "kubectl get secret my-secret-2 -o yaml",
+    "docker login succeeded for registry-1.example.com",
+    "mysql -h db1 -u app -p",
+    "base64: invalid input at byte 17",
+    "AKIDs are identifiers",
+)
+
+
 def heldout(seed: int) -> list[Sample]:
-    fakes = Fakes(seed + 1000)
+    """The first list."""
+    return _samples(seed + 1000, _secrets, _LOOKALIKES)
+
+
+def unseen(seed: int) -> list[Sample]:
+    """The second list."""
+    return _samples(seed + 2000, _unseen_secrets, _UNSEEN_LOOKALIKES)
+
+
+def _samples(
+    seed: int, secrets: Callable[[Fakes], Iterator[tuple[str, str]]], lookalikes: tuple[str, ...]
+) -> list[Sample]:
     return [
-        *(Sample("context", "held-out", text.replace("§", secret), (secret,)) for secret, text in _secrets(fakes)),
-        *(Sample("look-alike", "held-out", text) for text in _LOOKALIKES),
+        *(Sample("context", "held-out", text.replace("§", secret), (secret,)) for secret, text in secrets(Fakes(seed))),
+        *(Sample("look-alike", "held-out", text) for text in lookalikes),
     ]

@@ -72,11 +72,11 @@ _SUFFIX = (
 
 _PASSWORD = _alternatives(
     "password passwd passphrase passcode pwd passwort kennwort contraseña contrasena senha mot_de_passe motdepasse"
-    " 비밀번호 비번 암호 пароль 密码 密碼 パスワード"
+    " 비밀번호 비번 암호 패스워드 пароль 密码 密碼 パスワード"
 )
 _PASS = (
     "(?-i:[a-z0-9]Pass|(?:^|[^A-Za-z])(?:pass|Pass|PASS))"
-    "|(?:db|user|root|admin|mysql|smtp|ftp|redis|mail|login|ldap|bind|store|key)pass"
+    "|(?:^|[^A-Za-z])pw|(?:db|user|root|admin|mysql|smtp|ftp|redis|mail|login|ldap|bind|store|key)pass"
 )
 _TOKEN = _alternatives(
     "secret token jwt api_key access_key_id access_key private_key encryption_key signing_key master_key account_key"
@@ -115,6 +115,8 @@ def _password(data: bytes, start: int, position: int, kind: str) -> Iterator[Fin
     if data[start:position].lower().startswith(b"pwd") and text.startswith(b"/"):
         return  # the working directory
     if not value.quoted:
+        if b"==" in separator and text.isalpha():
+            return
         if is_code(text) and not (assigned and b" " not in separator and _is_dotted_word(text)):
             return
         if text.startswith((b"/", b"~/", b"./", b"C:\\")) and (b"/" in text[1:] or b"\\" in text):
@@ -316,7 +318,7 @@ def _argument(data: bytes, start: int, position: int, kind: str) -> Iterator[Fin
     """A flag's argument, in quotes or up to the next white space."""
     value = value_at(data, position)
     text = data[value.start : value.end]
-    if is_placeholder(text) or text.startswith((b"-", b"/")) or len(text) < 4:
+    if is_placeholder(text) or text.startswith((b"-", b"/", b"(")) or len(text) < 4:
         return
     if (text.isdigit() and len(text) < 6) or (not value.quoted and is_code(text)):
         return
@@ -351,6 +353,8 @@ def _sql(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]
     value = value_at(data, position)
     end = value.end
     if not value.quoted:
+        if data[start:position].rstrip().endswith(b"("):
+            return
         while end > value.start and data[end - 1 : end] in b";,)":
             end -= 1
     text = data[value.start : end]
@@ -368,7 +372,7 @@ def _prose(data: bytes, start: int, position: int, kind: str) -> Iterator[Findin
     if is_placeholder(text) or (not value.quoted and is_code(text)) or b" " in text:
         return
     word = data[start:position].lower()
-    if b"secret" in word and not re.search(rb" (?:is|to) |\|", word):
+    if re.match(rb"secrets?[ \t]", word) and not re.search(rb"[ \t](?:is|to)[ \t]|\|", word):
         return  # Kubernetes names its objects so: `secret "web-tls-v2" not found`
     weak = b"token" in word or b"key" in word or b"secret" in word
     if is_random(text, least=16) if weak else is_made_up(text):
@@ -491,7 +495,7 @@ FRAMES: tuple[Context, ...] = (
     Context(
         "url-signature",
         r"[?&;](?:sig|signature|x-amz-signature|x-goog-signature|x-oss-signature|x-amz-security-token|hmac|sign|secret"
-        r"|token|key|code|hash|auth|ticket|pw|st)=",
+        r"|token|key|code|hash|auth|ticket|pw|st|appid)=",
         _parameter,
     ),
     Context("private-key", r"[{,\s]\\*[\"'](?:d|p|q|dp|dq|qi|k)\\*[\"'][ \t]*:[ \t]*", _jwk),
@@ -531,8 +535,10 @@ PHRASES: tuple[Context, ...] = (
         rf"(?:{_PASSWORD})(?:{_BLANK}[^\s:=]{{1,40}}){{1,4}}(?:[ \t]*[:=]|{_BLANK}(?:is|to)){_BLANK}",
         _sentence,
     ),
-    Context("token", rf"(?:token|api[ _-]?key|access[ _-]?key|secret)s?(?:{_COLUMN}|{_LINK})", _prose),
-    Context("token", rf"(?:{_TOKEN}){_COLUMN}", _prose),
+    Context(
+        "token", rf"(?:token|(?:api|access|secret|private|encryption|signing|hmac)[ _-]?key|secret)s?{_LINK}", _prose
+    ),
+    Context("token", rf"(?:{_TOKEN})s?{_COLUMN}", _prose),
     Context("seed-phrase", rf"(?:mnemonic|(?:seed|recovery|backup)[ _-]?phrase)(?:{_SEPARATOR}|{_LINK})", _seed_phrase),
     Context("basic-credential", rf"\bauth{_BLANK}(?:plain|login|xoauth2|cram-md5){_BLANK}", _token_argument),
     Context("password", rf"(?:-{{2,}}>|>>|\b[cs]:)[ \t]*pass{_BLANK}", _argument),

@@ -190,7 +190,8 @@ def is_made_up(value: bytes) -> bool:
         and _DIGIT.search(head) is not None
         and not plain
         and _MADE_UP.search(head) is not None
-        and not head.startswith(b"/")
+        and head[:1] not in b"/([{<"
+        and min(head) > 0x20
     )
 
 
