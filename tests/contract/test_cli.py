@@ -352,6 +352,21 @@ def test_without_a_pipe_and_without_a_path_it_says_so_at_once(environment: dict[
     assert "pipe a log in" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["analyze", "digest", "redact", "templates"])
+def test_a_closed_standard_input_is_named(command: str, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{BIFROST} {command} 0<&-"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (2, 4)
+    assert done.stderr.startswith("Error: ") or "Usage: " in done.stderr
+    assert "bug" not in done.stderr
+
+
 def test_a_pipe_without_a_command_is_told_which_one(environment: dict[str, str]) -> None:
     done = run(environment=environment, text=INCIDENT)
     assert done.returncode == 2

@@ -84,7 +84,7 @@ def program() -> click.Group:
     def bifrost(context: click.Context) -> None:
         if context.invoked_subcommand is not None:
             return
-        if not sys.stdin.isatty():
+        if sys.stdin is not None and not sys.stdin.isatty():
             raise click.UsageError(_("No command given. Did you mean `bifrost analyze -`?"))
         click.echo(context.get_help())
         context.exit(2)

@@ -117,7 +117,7 @@ async def open_inputs(paths: tuple[str, ...]) -> AsyncIterator[Inputs]:
     A path given means that standard input is not touched. Raises NoReadableInput where nothing of it can be read;
     click.UsageError where there is neither a path nor a pipe.
     """
-    if not paths and sys.stdin.isatty():
+    if not paths and not piped():
         raise click.UsageError(_("Nothing to read: name a file or a folder, or pipe a log in."))
     async with AsyncExitStack() as stack:
         logs: list[LogSource] = []
@@ -149,6 +149,8 @@ async def open_inputs(paths: tuple[str, ...]) -> AsyncIterator[Inputs]:
 def _open(path: str) -> Any:
     from bifrost_adapters.slots import open_slot
 
+    if path == "-" and sys.stdin is None:
+        raise NoReadableInput("standard input is closed", hint="name a file, or pipe a log in")
     return open_slot("sources", "stdin", {}) if path == "-" else open_slot("sources", "file", {"target": path})
 
 
@@ -160,6 +162,11 @@ def _kind(paths: tuple[str, ...]) -> str:
 
 def request(inputs: Inputs, **wishes: Any) -> Request:
     return Request(name=inputs.name, kind=inputs.kind, logs=inputs.logs, **wishes)
+
+
+def piped() -> bool:
+    """Whether something was put before us in a pipe; a closed standard input counts as nothing."""
+    return sys.stdin is not None and not sys.stdin.isatty()
 
 
 def positive(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:

@@ -7,7 +7,7 @@ from gettext import gettext as _
 import click
 
 from bifrost_domain.logs.redaction import RedactingStream, Redactor
-from bifrost_entrypoints.cli.options import Common, common, explained
+from bifrost_entrypoints.cli.options import Common, common, explained, piped
 from bifrost_entrypoints.container import installation_key
 
 HELP = explained(
@@ -31,7 +31,7 @@ CHUNK = 1 << 18
 @common
 def redact(common: Common, stats: bool) -> None:
     settings = common.load().settings
-    if sys.stdin.isatty():
+    if not piped():
         raise click.UsageError(_("Nothing to read: pipe a log in, as in `bifrost redact < app.log`."))
     stream = RedactingStream(Redactor(installation_key(settings), pii=settings.redaction.pii))
     out = sys.stdout.buffer
