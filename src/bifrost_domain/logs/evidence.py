@@ -175,7 +175,8 @@ _COEFFICIENTS = Signs(
     located=0.39,
 )
 """Log-odds of each sign, by ridge regression on the lines that people marked in LogChunks (C. Brandt et al., MSR 2020,
-doi 10.5281/zenodo.3632351) and in eight cases of LogDx-CI; the figures hold with repositories left out of the fit."""
+doi 10.5281/zenodo.3632351) and in eight cases of LogDx-CI. Signs and constants were chosen on the same logs:
+expect less on unseen ones."""
 
 
 def signs(reading: Reading) -> list[Signs | None]:
