@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from bifrost_domain.analysis import Limits
+from bifrost_domain.analysis import LEAST_BUDGET, Limits
 from bifrost_domain.errors import ConfigurationError
 from bifrost_domain.report import Language
 
@@ -58,14 +58,14 @@ class CacheSettings(Section, frozen=True):
     """
 
     url: str = "sqlite:"
-    ttl_hours: float = 168.0
-    max_entries: int = 10_000
+    ttl_hours: Annotated[float, Meta(gt=0)] = 168.0
+    max_entries: Annotated[int, Meta(ge=1)] = 10_000
 
 
 class DigestSettings(Section, frozen=True):
     """budget: tokens of log that a model is shown, by Bifrost's own estimate (logs run near 2.6 characters a token)."""
 
-    budget: int = 4000
+    budget: Annotated[int, Meta(ge=LEAST_BUDGET)] = 4000
 
 
 class Redaction(Section, frozen=True):

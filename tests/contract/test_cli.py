@@ -256,6 +256,31 @@ def test_a_wrong_setting_exits_with_2_and_names_the_nearest(tmp_path: Path, envi
     assert "did you mean 'provider'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["history", "show", "\udcff"],
+        ["history", "delete", "\udcff"],
+        ["history", "delete", "--older-than", "999999w"],
+        ["doctor", "--timeout", "nan"],
+    ],
+)
+def test_values_beyond_all_measure_are_wrong_usage(arguments: list[str], environment: dict[str, str]) -> None:
+    done = run(*arguments, environment=environment)
+    assert done.returncode == 2
+    assert "Error: " in done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["digest: {budget: 255}", "cache: {ttl_hours: 0}", "cache: {max_entries: 0}"])
+def test_a_setting_that_nothing_could_work_with_exits_with_2_and_is_named(
+    wrong: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "config.yaml").write_text(wrong)
+    done = run("config", "validate", "--config", tmp_path / "config.yaml", environment=environment)
+    assert done.returncode == 2
+    assert f"{wrong.partition(':')[0]}.{wrong.partition('{')[2].partition(':')[0]}" in done.stderr
+
+
 def test_a_failing_provider_falls_back_marked_or_exits_with_3(log: Path, environment: dict[str, str]) -> None:
     environment |= {"OLLAMA_HOST": "127.0.0.1:1"}
     found = analysis(log, "--provider", "ollama", environment=environment)
@@ -306,6 +331,55 @@ def test_one_bad_input_among_good_ones_exits_with_6(log: Path, environment: dict
     assert "/nowhere/b.log" in done.stderr
 
 
+def test_a_name_that_is_no_unicode_is_analysed_stored_and_found(tmp_path: Path, environment: dict[str, str]) -> None:
+    place = os.fsencode(tmp_path) + b"/odd\xff\x1b[31m.log"
+    with open(place, "w") as file:
+        file.write(INCIDENT)
+    shown = str(tmp_path) + "/odd\\udcff\\x1b[31m.log"
+    found = analysis(os.fsdecode(place), environment=environment)
+    assert found["source"]["name"] == shown
+    assert found["report"]["evidence"][0]["file"] == shown
+    stored = run("history", "show", "last", "--format", "json", environment=environment)
+    assert json.loads(stored.stdout)["source"]["name"] == shown
+    listed = run("history", "list", "--format", "jsonl", "--source", os.fsdecode(place), environment=environment)
+    assert json.loads(listed.stdout)["source"] == shown
+
+
+@pytest.mark.parametrize("command", ["analyze", "analyze --dry-run", "digest"])
+def test_what_could_not_be_read_is_named_once_and_cannot_act_on_the_terminal(
+    command: str, log: Path, environment: dict[str, str]
+) -> None:
+    done = run(*command.split(), log, "b\x1b]0;title\x07.log", environment=environment)
+    assert done.returncode == 6
+    assert done.stderr == "Error: b\\x1b]0;title\\x07.log: there is no such file or folder\n"
+
+
+def test_where_nothing_can_be_read_every_input_is_named(environment: dict[str, str]) -> None:
+    done = run("analyze", "/nowhere/a.log", "/nowhere/b.log", environment=environment)
+    assert done.returncode == 4
+    assert "a.log" in done.stderr
+    assert "b.log" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--since", "soon"], "--since 'soon'"),
+        (["--until", "soon"], "--until 'soon'"),
+        (["--since", "2026-11-20", "--until", "2026-11-19"], "is after --until"),
+        (["--model", "qwen3:8b"], "--provider"),
+        (["--model", "qwen3:8b", "--provider", "heuristic"], "--provider"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused_by_name(
+    arguments: list[str], told: str, log: Path, environment: dict[str, str]
+) -> None:
+    done = run("analyze", log, *arguments, environment=environment)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stdout == ""
+
+
 def test_an_interrupt_exits_with_130_and_stores_nothing(environment: dict[str, str]) -> None:
     process = subprocess.Popen(
         [BIFROST, "analyze"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
@@ -329,16 +403,39 @@ def test_an_interrupt_exits_with_130_and_stores_nothing(environment: dict[str, s
 
 
 def test_a_reader_that_leaves_is_no_error(log: Path, environment: dict[str, str]) -> None:
-    for command in (f"analyze {log}", f"digest {log}", f"redact < {log}", "history export"):
-        done = subprocess.run(
-            ["bash", "-c", f"set -o pipefail; {BIFROST} {command} | head -c 1 > /dev/null; true"],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, ""), command
+    for command in (f"analyze {log}", f"digest {log}", f"redact < {log}", "history export", "--help", "nonsense 2>&1"):
+        done = shell(f"set -o pipefail; {BIFROST} {command} | true", environment)
+        # Usage errors keep their code; nothing else may come of it, least of all the code of --fail-on.
+        assert (done.returncode, done.stderr) == (2 if "2>&1" in command else 0, ""), command
+
+
+def shell(script: str, environment: dict[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment, cwd=cwd, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("command", ["analyze app.log", "digest app.log", "redact < app.log", "templates app.log"])
+@pytest.mark.parametrize("nowhere", ["> /dev/full", ">&-", ">&- 0<&-"])
+def test_a_result_that_cannot_be_written_is_a_failure_and_no_bug(
+    command: str, nowhere: str, log: Path, environment: dict[str, str]
+) -> None:
+    done = shell(f"{BIFROST} {command} {nowhere}", environment, log.parent)
+    if command.startswith("redact") and "0<&-" in nowhere:
+        assert done.returncode == 2
+    else:
+        assert done.returncode == 3
+        assert done.stderr.startswith("Error: cannot write to standard output: ")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_closed_standard_error_loses_messages_and_nothing_else(log: Path, environment: dict[str, str]) -> None:
+    done = shell(f"{BIFROST} analyze {log} /nowhere/b.log 2>&-", environment)
+    assert done.returncode == 6
+    assert "too many clients" in done.stdout
+    assert "nowhere" not in done.stdout
+    stored = run("history", "show", "last", environment=environment)
+    assert "too many clients" in stored.stdout, "the database was written to by a message"
 
 
 def test_without_a_pipe_and_without_a_path_it_says_so_at_once(environment: dict[str, str]) -> None:

@@ -19,10 +19,10 @@ from bifrost_entrypoints.cli.options import (
     explained,
     filters,
     minimum,
-    moment,
     open_inputs,
     positive,
     request,
+    window,
 )
 from bifrost_entrypoints.cli.output import (
     FORMATS,
@@ -33,6 +33,7 @@ from bifrost_entrypoints.cli.output import (
     json_text,
     lines,
     megabytes,
+    name_failed,
     plain,
     write,
 )
@@ -106,8 +107,7 @@ async def _analyse(
     code = ExitCode.DONE
     analysis: Analysis | None = None
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
-        for name, reason in inputs.skipped:
-            talk.notice(_("skipped {name}: {reason}").format(name=name, reason=reason))
+        talk.skipped(inputs.skipped)
         wish = request(
             inputs,
             remember=settings.history.enabled and not no_store,
@@ -121,9 +121,9 @@ async def _analyse(
                         talk.end()
                         analysis = event.analysis
                         write(format_analysis(analysis, kind, colour=coloured(common.colour, sys.stdout)), colour=True)
-                        for name, reason in (*inputs.failed, *event.failed):
+                        if failed := (*inputs.failed, *event.failed):
                             code = ExitCode.SOME_INPUTS_FAILED
-                            click.echo(_("Error: {message}").format(message=f"{name}: {reason}"), err=True)
+                            name_failed(failed)
                     else:
                         _tell(talk, event)
         except (LimitReached, StorageUnavailable) as error:
@@ -145,18 +145,26 @@ def _reached(analysis: Analysis | None, fail_on: str) -> bool:
 def _wishes(
     settings: Settings, *, severity: str | None, since: str | None, until: str | None, **given: Any
 ) -> dict[str, Any]:
+    if given["model"] is not None and not _asks_a_model(settings, given["provider"]):
+        raise click.UsageError(_("--model needs a provider that has it: name one with --provider."))
+    start, end = window(since, until)
     return {
         "provider": given["provider"],
         "model": given["model"],
         "language": settings.report_language(os.environ),
         "minimum": minimum(severity),
-        "since": moment(since),
-        "until": moment(until),
+        "since": start,
+        "until": end,
         "budget": given["budget"],
         "use_cache": not given["no_cache"],
         "timeout": given["timeout"],
         "max_cost": given["max_cost"],
     }
+
+
+def _asks_a_model(settings: Settings, provider: str | None) -> bool:
+    name = provider or settings.provider
+    return bool(set(settings.order) - {domain.HEURISTIC}) if name == domain.AUTO else name != domain.HEURISTIC
 
 
 def _tell(talk: Talk, event: domain.Event) -> None:
@@ -182,7 +190,7 @@ def _tell(talk: Talk, event: domain.Event) -> None:
             talk.notice(_("the answer was not valid ({complaint}); asking once more").format(complaint=complaint))
         case domain.FellBack(provider=provider, reason=reason):
             talk.notice(
-                _("provider {provider}: {reason}. Trying the next one. See `bifrost doctor`.").format(
+                _("provider {provider}: {reason}. Answering without it. See `bifrost doctor`.").format(
                     provider=provider, reason=reason
                 )
             )
@@ -204,11 +212,13 @@ async def _show_plan(
     """Prints the request that would be sent; text and JSON are the only forms."""
     if kind not in ("text", "json"):
         raise click.UsageError(_("--dry-run prints text or json"))
+    talk = common.talk()
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
+        talk.skipped(inputs.skipped)
         plan = await bifrost.analyst.plan(request(inputs, **_wishes(settings, **given)))
     prompt = plan.prompt
     if plan.assumed is not None:
-        common.talk().notice(
+        talk.notice(
             _("{provider}: {reason}; a context of {tokens:,} tokens is assumed").format(
                 provider=plan.identity.provider, reason=plan.assumed, tokens=domain.ASSUMED_CONTEXT
             )
@@ -232,7 +242,8 @@ async def _show_plan(
         write(json_text(data))
     else:
         write(_plan_text(data))
-    return ExitCode.SOME_INPUTS_FAILED if inputs.failed or plan.failed else ExitCode.DONE
+    name_failed(failed := (*inputs.failed, *plan.failed))
+    return ExitCode.SOME_INPUTS_FAILED if failed else ExitCode.DONE
 
 
 def _plan_text(data: dict[str, Any]) -> str:

@@ -15,11 +15,11 @@ from bifrost_entrypoints.cli.options import (
     explained,
     filters,
     minimum,
-    moment,
     open_inputs,
     request,
+    window,
 )
-from bifrost_entrypoints.cli.output import json_text, plain, write
+from bifrost_entrypoints.cli.output import json_text, name_failed, plain, write
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
 from bifrost_entrypoints.settings import Settings
@@ -65,14 +65,13 @@ async def _digest(
 ) -> int:
     talk = common.talk()
     bound = Budget(tokens=budget or settings.digest.budget, characters=max_chars)
+    start, end = window(since, until)
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
-        wish = request(inputs, minimum=minimum(severity), since=moment(since), until=moment(until))
+        wish = request(inputs, minimum=minimum(severity), since=start, until=end)
         found, failed = await bifrost.analyst.digest(wish, bound)
-    for name, reason in inputs.skipped:
-        talk.notice(_("skipped {name}: {reason}").format(name=name, reason=reason))
+    talk.skipped(inputs.skipped)
     write(render(found, max_chars) if kind == "text" else json_text(_data(found, templates)))
-    for name, reason in (*inputs.failed, *failed):
-        click.echo(_("Error: {message}").format(message=f"{name}: {reason}"), err=True)
+    name_failed((*inputs.failed, *failed))
     return ExitCode.SOME_INPUTS_FAILED if inputs.failed or failed else ExitCode.DONE
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from bifrost_domain.application import Application
 from bifrost_domain.errors import BifrostError
 from bifrost_entrypoints.cli.config import check
-from bifrost_entrypoints.cli.options import Common, common, explained
+from bifrost_entrypoints.cli.options import Common, common, explained, positive
 from bifrost_entrypoints.cli.output import json_text, plain, table, write
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
@@ -43,7 +43,14 @@ class Check(Struct, frozen=True, kw_only=True):
 
 @click.command(help=HELP)
 @click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", help=_("Form of the result."))
-@click.option("--timeout", type=click.FloatRange(0.1), default=5.0, metavar="SECONDS", help=_("For each check."))
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    callback=positive,
+    default=5.0,
+    metavar="SECONDS",
+    help=_("For each check."),
+)
 @common
 def doctor(common: Common, kind: str, timeout: float) -> int:
     loaded = common.load()

@@ -15,7 +15,7 @@ from bifrost_domain.errors import AnalysisNotFound, BadOption
 from bifrost_domain.history import AnalysisSummary, HistoryQuery
 from bifrost_domain.ports import AnalysisRepository
 from bifrost_domain.report import Analysis, Category, Severity
-from bifrost_entrypoints.cli.options import Common, common, explained, moment
+from bifrost_entrypoints.cli.options import Common, common, explained, printable, window
 from bifrost_entrypoints.cli.output import (
     EVIDENCE_COLUMNS,
     FORMATS,
@@ -73,15 +73,18 @@ def _query(
     *,
     severity: str | None = None,
     category: str | None = None,
+    source: str | None = None,
     since: str | None = None,
     until: str | None = None,
     **more: Any,
 ) -> HistoryQuery:
+    start, end = window(since, until)
     return HistoryQuery(
+        source=None if source is None else printable(source),
         severity=None if severity is None else Severity(severity),
         category=None if category is None else Category(category),
-        since=moment(since),
-        until=moment(until),
+        since=start,
+        until=end,
         **more,
     )
 
@@ -158,7 +161,7 @@ def show(common: Common, id: str, kind: str) -> None:
 
 async def _resolved(analyses: AnalysisRepository, id: str) -> str:
     if id != "last":
-        return id
+        return printable(id)
     page = await analyses.search(HistoryQuery(limit=1))
     if not page.items:
         raise AnalysisNotFound("the history is empty", hint="run `bifrost analyze` first")
@@ -202,10 +205,11 @@ def delete(common: Common, ids: tuple[str, ...], older_than: str | None) -> int:
     if bool(ids) == (older_than is not None):
         raise click.UsageError(_("Name analyses, or an age with --older-than."))
     missing: list[str] = []
+    end = None if older_than is None else datetime_before(older_than)
 
     async def run(analyses: AnalysisRepository) -> int:
-        if older_than is not None:
-            return await analyses.forget_before(datetime.now(UTC) - age(older_than))
+        if end is not None:
+            return await analyses.forget_before(end)
         gone = 0
         for id in ids:
             try:
@@ -220,6 +224,14 @@ def delete(common: Common, ids: tuple[str, ...], older_than: str | None) -> int:
     for message in missing:
         click.echo(_("Error: {message}").format(message=message), err=True)
     return ExitCode.USAGE if missing else ExitCode.DONE
+
+
+def datetime_before(text: str) -> datetime:
+    """The moment so long ago. Raises BadOption."""
+    try:
+        return datetime.now(UTC) - age(text)
+    except OverflowError as error:
+        raise BadOption(f"{text!r} ago is before the first date there is", hint="write 12h, 30d or 4w") from error
 
 
 def age(text: str) -> timedelta:

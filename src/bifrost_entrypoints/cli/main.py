@@ -3,6 +3,7 @@
 import gettext as catalogue
 import os
 import sys
+from contextlib import suppress
 from gettext import gettext as _
 from importlib import import_module
 from pathlib import Path
@@ -95,6 +96,7 @@ def program() -> click.Group:
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and leaves the process with the exit code of `outcomes.ExitCode`."""
     given = sys.argv[1:] if arguments is None else arguments
+    open_closed_streams()
     speak(given, os.environ)  # type: ignore[arg-type]
     try:
         result = program().main(args=given, prog_name="bifrost", standalone_mode=False)
@@ -103,12 +105,15 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        error.show()
         code = error.exit_code
+        with suppress(OSError):
+            error.show()
     except (click.Abort, KeyboardInterrupt):
-        click.echo(_("Interrupted."), err=True)
         code = 130
-    except BrokenPipeError:
+        with suppress(OSError):
+            click.echo(_("Interrupted."), err=True)
+    except (BrokenPipeError, SystemExit):
+        # Click exits with 1, which means --fail-on here, where the reader of its output is gone.
         code = 0
     except Exception as error:  # noqa: BLE001  # the last stop: everything becomes an exit code and a message
         code = _failed(error)
@@ -121,16 +126,18 @@ def _failed(error: Exception) -> int:
     from bifrost_entrypoints.outcomes import ExitCode, outcome
 
     if isinstance(error, BifrostError):
-        complain(error)
+        with suppress(OSError):
+            complain(error)
         return outcome(error).exit
     if os.environ.get("BIFROST_TRACEBACK"):
         raise error
-    click.echo(
-        _("Error: bifrost met a bug: {kind} in {place}. Set BIFROST_TRACEBACK=1 to see where.").format(
-            kind=type(error).__name__, place=_innermost(error)
-        ),
-        err=True,
-    )
+    with suppress(OSError):
+        click.echo(
+            _("Error: bifrost met a bug: {kind} in {place}. Set BIFROST_TRACEBACK=1 to see where.").format(
+                kind=type(error).__name__, place=_innermost(error)
+            ),
+            err=True,
+        )
     return ExitCode.BUG
 
 
@@ -142,9 +149,22 @@ def _innermost(error: Exception) -> str:
 
 
 def _leave(code: int) -> None:
-    """Ends the process. A reader that is gone (`| head -1`) must not make the last flush complain."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Ends the process. The last flush of a stream that takes no more (`| head -1`, a full disk) must not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
+
+
+def open_closed_streams() -> None:
+    """Takes the numbers of closed standard streams, so that no file of ours (the database) gets them and is written to.
+
+    As in gnulib's `stdopen`, what is printed to a stdout that was closed fails; what is said on stderr is lost.
+    """
+    for name, flags in (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, flags)
+            if name != "stdin":
+                setattr(sys, name, os.fdopen(descriptor, "w"))

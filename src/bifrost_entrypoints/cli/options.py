@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from bifrost_domain.analysis import Request
-from bifrost_domain.errors import InvalidInput, NoReadableInput
+from bifrost_domain.errors import BadOption, InvalidInput, NoReadableInput
 from bifrost_domain.logs.lines import Level
 from bifrost_domain.ports import LogSource
 from bifrost_entrypoints.cli.output import Talk
@@ -91,13 +91,26 @@ def minimum(severity: str | None) -> Level | None:
     return None if severity is None else Level(severity)
 
 
-def moment(text: str | None) -> datetime | None:
-    """A point in time as people type it. Raises BadOption."""
+def window(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """--since and --until as people type them. Raises BadOption, also where the first is after the second."""
+    start, end = _moment("--since", since), _moment("--until", until)
+    if start is not None and end is not None and start > end:
+        raise BadOption(
+            f"--since {since} is after --until {until}: nothing can lie between",
+            hint=f"they were read as {start:%Y-%m-%dT%H:%M:%SZ} and {end:%Y-%m-%dT%H:%M:%SZ}",
+        )
+    return start, end
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     from bifrost_domain.logs.formats import parse_moment
 
-    return parse_moment(text, datetime.now(UTC))
+    try:
+        return parse_moment(text, datetime.now(UTC))
+    except BadOption as error:
+        raise BadOption(f"{option} {text!r}: {error.message}", hint=error.hint) from error
 
 
 class Inputs(Struct, frozen=True, kw_only=True):
@@ -129,21 +142,32 @@ async def open_inputs(paths: tuple[str, ...]) -> AsyncIterator[Inputs]:
                 found = await stack.enter_async_context(_open(path))
             except InvalidInput as error:
                 problem = error
-                failed.append((path, error.message))
+                failed.append((printable(path), error.message))
                 continue
             logs += found.sources
             skipped += found.skipped
         if not logs:
+            if problem is not None and len(failed) > 1:
+                raise NoReadableInput("; ".join(reason for __, reason in failed), hint=problem.hint)
             raise problem or NoReadableInput(
-                f"there is no log in {', '.join(paths)}", hint="name a file, or a folder with logs in it"
+                f"there is no log in {', '.join(map(printable, paths))}",
+                hint="name a file, or a folder with logs in it",
             )
         yield Inputs(
-            name=" ".join(paths) or "-",
+            name=" ".join(map(printable, paths)) or "-",
             kind=_kind(paths),
             logs=tuple(logs),
             skipped=tuple(skipped),
             failed=tuple(failed),
         )
+
+
+def printable(path: str) -> str:
+    """`path` as it was typed, with what no terminal and no JSON can show written as escapes, as sources name files.
+
+    Bytes of a name that are no UTF-8 arrive as lone surrogates, which nothing further in can store.
+    """
+    return "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in path)
 
 
 def _open(path: str) -> Any:

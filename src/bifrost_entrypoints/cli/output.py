@@ -4,7 +4,8 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from gettext import gettext as _
 from gettext import ngettext
 from typing import Any
@@ -15,6 +16,7 @@ import msgspec
 from bifrost_domain.errors import BifrostError
 from bifrost_domain.logs.cleaning import safe
 from bifrost_domain.report import Analysis
+from bifrost_entrypoints.outcomes import ExitCode
 
 FORMATS = ("text", "json", "jsonl", "markdown", "csv")
 
@@ -33,11 +35,30 @@ def coloured(choice: str, stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 
+class NotPrinted(click.ClickException):
+    """Stdout took no more (a full disk, a closed stream): the result is lost."""
+
+    exit_code = ExitCode.FAILED
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Raises NotPrinted where stdout fails; BrokenPipeError stays, as a reader that has seen enough is no failure."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NotPrinted(_("cannot write to standard output: {reason}").format(reason=reason)) from error
+
+
 def write(text: str, *, colour: bool = False) -> None:
-    """`text` to stdout, and at once, so that what is printed stands whatever comes after."""
-    if text:
-        click.echo(text, nl=not text.endswith("\n"), color=colour)
-    sys.stdout.flush()
+    """`text` to stdout, and at once, so that what is printed stands whatever comes after. Raises NotPrinted."""
+    with printing():
+        if text:
+            click.echo(text, nl=not text.endswith("\n"), color=colour)
 
 
 def complain(error: BifrostError) -> None:
@@ -47,6 +68,13 @@ def complain(error: BifrostError) -> None:
     click.echo(_("Error: {message}").format(message=one_line(who + error.message)), err=True)
     if error.hint:
         click.echo(_("Try: {hint}").format(hint=one_line(error.hint)), err=True)
+
+
+def name_failed(inputs: Iterable[tuple[str, str]]) -> None:
+    """One line for each input that could not be read; a reason that names its input is not told the name again."""
+    for name, reason in inputs:
+        message = reason if name and name in reason else f"{name}: {reason}"
+        click.echo(_("Error: {message}").format(message=one_line(message)), err=True)
 
 
 def one_line(text: str) -> str:
@@ -328,6 +356,10 @@ class Talk:
         if not self.quiet:
             self.end()
             click.echo(click.style(one_line(words), dim=True) if self._colour else one_line(words), err=True)
+
+    def skipped(self, inputs: Iterable[tuple[str, str]]) -> None:
+        for name, reason in inputs:
+            self.notice(_("skipped {name}: {reason}").format(name=name, reason=reason))
 
     def progress(self, words: str) -> None:
         """Replaces the line on the terminal; nothing is left of it in the end."""

@@ -8,6 +8,7 @@ import click
 
 from bifrost_domain.logs.redaction import RedactingStream, Redactor
 from bifrost_entrypoints.cli.options import Common, common, explained, piped
+from bifrost_entrypoints.cli.output import printing
 from bifrost_entrypoints.container import installation_key
 
 HELP = explained(
@@ -36,10 +37,10 @@ def redact(common: Common, stats: bool) -> None:
     stream = RedactingStream(Redactor(installation_key(settings), pii=settings.redaction.pii))
     out = sys.stdout.buffer
     while chunk := os.read(sys.stdin.fileno(), CHUNK):
-        out.write(stream.feed(chunk))
-        out.flush()
-    out.write(stream.finish())
-    out.flush()
+        with printing():
+            out.write(stream.feed(chunk))
+    with printing():
+        out.write(stream.finish())
     if stats:
         counts = stream.counts
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
