@@ -31,12 +31,13 @@ from bifrost_domain.errors import (
     ModelTimeout,
     ModelUnavailable,
     NoReadableInput,
+    ShardLost,
     StorageUnavailable,
 )
 from bifrost_domain.grounding import Grounded, ground, parse, quotes_of, reground
 from bifrost_domain.logs import tokens
 from bifrost_domain.logs.digest import Digest, Source
-from bifrost_domain.logs.digester import Budget, Digester, combine
+from bifrost_domain.logs.digester import Budget, Digester, Shard, combine
 from bifrost_domain.logs.lines import Level
 from bifrost_domain.logs.redaction import Redactor, unkeyed
 from bifrost_domain.logs.templates import mask
@@ -72,6 +73,8 @@ HEURISTIC_MODEL = "signatures-1"
 LEAST_BUDGET = 256
 """Tokens of log below which asking a model makes no sense."""
 MAX_ANSWER_CHARACTERS = 1 << 20
+SHARDED_BYTES = 256 << 20
+"""A log at least this large is shared with a second process: below, starting one costs more than it saves."""
 ASSUMED_CONTEXT = 8192
 """Tokens of context that a plan assumes of a model that cannot be asked."""
 
@@ -116,9 +119,10 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Reading(Struct, frozen=True, kw_only=True):
-    """Progress: bytes of the decompressed input so far."""
+    """Progress: bytes of the decompressed input so far, and of how many where that is known."""
 
     bytes_read: int
+    bytes_total: int | None = None
 
 
 class Reduced(Struct, frozen=True, kw_only=True):
@@ -210,6 +214,7 @@ class Analyst:
         monotonic: Monotonic,
         new_id: NewId,
         chance: Chance,
+        open_shard: Callable[[], Shard] | None = None,
         version: PromptVersion = ROOT_CAUSE,
     ) -> None:
         self._open_model = open_model
@@ -226,6 +231,7 @@ class Analyst:
         self._monotonic = monotonic
         self._new_id = new_id
         self._chance = chance
+        self._open_shard = open_shard
         self._version = version
 
     async def analyse(self, request: Request) -> AsyncGenerator[Event, None]:
@@ -335,12 +341,22 @@ class Analyst:
             failed=tuple(reading.failed),
         )
 
-    async def digest(self, request: Request, budget: Budget) -> tuple[Digest, tuple[tuple[str, str], ...]]:
-        """The evidence digest alone, and the inputs that could not be read. Raises NoReadableInput, EmptyLog."""
-        reading = _Intake(self, request)
+    async def digest(
+        self,
+        request: Request,
+        budget: Budget,
+        *,
+        templates: bool = False,
+        told: Callable[[Reading], None] = lambda reading: None,
+    ) -> tuple[Digest, tuple[tuple[str, str], ...]]:
+        """The evidence digest alone, and the inputs that could not be read. Raises NoReadableInput, EmptyLog.
+
+        With `templates` all lines are mined for them, not only those that are looked at. `told` hears of the progress.
+        """
+        reading = _Intake(self, request, templates=templates)
         async with aclosing(reading.read(None)) as steps:
-            async for _ in steps:
-                pass
+            async for step in steps:
+                told(step)
         return await reading.digest(budget), tuple(reading.failed)
 
     def _candidates(self, request: Request) -> tuple[str, ...]:
@@ -411,36 +427,36 @@ class Analyst:
 class _Intake:
     """Reads the inputs of one request into digesters, and makes digests of any size from them."""
 
-    def __init__(self, analyst: Analyst, request: Request) -> None:
+    def __init__(self, analyst: Analyst, request: Request, *, templates: bool = False) -> None:
         self._analyst = analyst
         self._request = request
+        self._templates = templates
         self._digesters: list[Digester] = []
+        self._bytes = 0
+        self._total: int | None = None
         self.failed: list[tuple[str, str]] = []
         self.limit: LimitReached | None = None
 
     async def read(self, deadline: float | None) -> AsyncGenerator[Reading, None]:
         """Reads all inputs, or up to the deadline. Raises NoReadableInput where none could be read, EmptyLog."""
-        total = 0
         error: InvalidInput | None = None
         redactor = Redactor(self._analyst._secret, pii=self._analyst._redact_pii)
-        for log in self._request.logs:
+        sizes = await asyncio.to_thread(lambda: [log.size for log in self._request.logs])
+        known = [size for size in sizes if size is not None]
+        self._total = sum(known) if len(known) == len(sizes) else None
+        for log, size in zip(self._request.logs, sizes, strict=True):
             if self.limit is not None:
                 break
-            digester = Digester(
-                log.name,
-                redactor,
-                since=self._request.since,
-                until=self._request.until,
-                minimum=self._request.minimum,
-                reference=self._analyst._clock(),
-            )
-            self._digesters.append(digester)
+            open_shard = None if self._templates or (size or 0) < SHARDED_BYTES else self._analyst._open_shard
             try:
-                async with aclosing(_until(deadline, self._analyst._monotonic, log.chunks())) as chunks:
-                    async for chunk in chunks:
-                        await asyncio.to_thread(digester.feed, chunk)
-                        total += len(chunk)
-                        yield Reading(bytes_read=total)
+                try:
+                    async with aclosing(self._read_log(log, redactor, deadline, open_shard)) as steps:
+                        async for step in steps:
+                            yield step
+                except ShardLost:
+                    async with aclosing(self._read_log(log, redactor, deadline, None)) as steps:
+                        async for step in steps:
+                            yield step
             except InvalidInput as problem:
                 error = problem
                 self.failed.append((log.name, problem.message))
@@ -449,12 +465,49 @@ class _Intake:
                     f"--timeout of {self._request.timeout:g} s was reached while reading {log.name}; "
                     f"the report covers what was read until then"
                 )
-        if total == 0:
+        if self._bytes == 0:
             if error is not None:
                 raise error
             if not self._request.logs:
                 raise NoReadableInput("there is nothing to read", hint="name a file, or pipe a log in")
             raise EmptyLog(f"{self._request.name} is empty", hint="check that the command in front printed a log")
+
+    async def _read_log(
+        self, log: LogSource, redactor: Redactor, deadline: float | None, open_shard: Callable[[], Shard] | None
+    ) -> AsyncGenerator[Reading, None]:
+        """Reads one log into a digester of its own. Raises InvalidInput, TimeoutError; ShardLost, as if not begun."""
+        request = self._request
+        shard = None if open_shard is None else open_shard()
+        digester = Digester(
+            log.name,
+            redactor,
+            since=request.since,
+            until=request.until,
+            minimum=request.minimum,
+            reference=self._analyst._clock(),
+            templates=self._templates,
+            shard=shard,
+        )
+        before = self._bytes
+        self._digesters.append(digester)
+        try:
+            try:
+                async with aclosing(_until(deadline, self._analyst._monotonic, log.chunks())) as chunks:
+                    async for chunk in chunks:
+                        await asyncio.to_thread(digester.feed, chunk)
+                        self._bytes += len(chunk)
+                        yield Reading(bytes_read=self._bytes, bytes_total=self._total)
+            except (InvalidInput, TimeoutError):
+                await asyncio.to_thread(digester.end)
+                raise
+            await asyncio.to_thread(digester.end)
+        except ShardLost:
+            self._digesters.remove(digester)
+            self._bytes = before
+            raise
+        finally:
+            if shard is not None:
+                shard.close()
 
     async def digest(self, budget: Budget) -> Digest:
         source = Source(name=self._request.name, kind=self._request.kind)

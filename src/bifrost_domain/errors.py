@@ -21,7 +21,8 @@
     ├── StorageUnavailable      the database cannot be used now
     │   ├── StorageFull
     │   └── SchemaMismatch      the database is older or newer than this program
-    └── CacheUnavailable        never leaves the analysis: no cache means a miss
+    ├── CacheUnavailable        never leaves the analysis: no cache means a miss
+    └── ShardLost               never leaves the analysis: the log is read again in one process
 
 A message says what went wrong, where, and what to do. It never carries log text or a secret.
 `bifrost_entrypoints.outcomes` maps each family to an HTTP status, an exit code and a close code.
@@ -139,3 +140,7 @@ class SchemaMismatch(StorageUnavailable):
 
 class CacheUnavailable(BifrostError):
     slug = "cache-unavailable"
+
+
+class ShardLost(BifrostError):
+    slug = "shard-lost"

@@ -158,6 +158,11 @@ class LogSource(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def size(self) -> int | None:
+        """Bytes that `chunks` will give, where that is known and it may be called again; None where not."""
+        ...
+
     def chunks(self) -> AsyncGenerator[bytes, None]:
         """The decompressed bytes in order, in pieces that need not end at a line.
 

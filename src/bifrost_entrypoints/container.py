@@ -20,6 +20,7 @@ from bifrost_domain.analysis import Analyst
 from bifrost_domain.application import Application
 from bifrost_domain.caching import CachePolicy
 from bifrost_domain.errors import ConfigurationError
+from bifrost_domain.logs.digester import Shard
 from bifrost_domain.ports import Cache, LanguageModel, Storage
 from bifrost_entrypoints.settings import Settings, cache_ttl, data_home
 
@@ -163,6 +164,12 @@ def uuid7() -> str:
     return str(uuid.UUID(int=value))
 
 
+def open_shard() -> Shard:
+    from bifrost_adapters.shard import ProcessShard
+
+    return ProcessShard()
+
+
 def opener(provider: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
     """A function that opens `provider` on its first call. Only here is it known that a provider may give a Future."""
 
@@ -216,6 +223,7 @@ class Container(containers.DeclarativeContainer):
         monotonic=monotonic,
         new_id=new_id,
         chance=chance,
+        open_shard=providers.Object(open_shard),
     )
     application = providers.Singleton(
         Application, analyst=analyst, open_model=open_model, open_storage=open_storage, open_cache=open_cache

@@ -504,6 +504,28 @@ def test_digest_keeps_within_its_bound_and_numbers_its_lines(log: Path, environm
     assert set(data["templates"][0]) == {"id", "template", "count", "severity", "first_line", "last_line"}
 
 
+def test_without_a_budget_a_digest_fills_the_characters_it_was_given(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    rows = "\n".join(f"ERROR part {chr(97 + n % 26) * (n % 31 + 3)} of {n:x} broke" for n in range(3000))
+    (tmp_path / "app.log").write_text(rows)
+    text = run("digest", tmp_path / "app.log", "--max-chars", "16000", environment=environment).stdout
+    assert 15_000 < len(text) <= 16_000
+    both = run(
+        "digest", tmp_path / "app.log", "--max-chars", "16000", "--budget", "1000", environment=environment
+    ).stdout
+    assert len(both) <= 2600
+
+
+def test_templates_of_a_digest_are_listed_commonest_first(log: Path, environment: dict[str, str]) -> None:
+    rows = run("digest", log, "--templates", environment=environment).stdout.splitlines()
+    assert rows[0].split() == ["COUNT", "SEVERITY", "LINES", "TEMPLATE"]
+    counts = [int(row.split()[0]) for row in rows[1:]]
+    assert counts == sorted(counts, reverse=True)
+    assert sum(counts) == 5
+    assert len(run("digest", log, "--templates", "--max-chars", "90", environment=environment).stdout) <= 90
+
+
 def test_templates_gives_one_id_for_each_line(log: Path, environment: dict[str, str]) -> None:
     ids = run("templates", log, environment=environment).stdout.splitlines()
     assert len(ids) == 5

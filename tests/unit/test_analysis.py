@@ -12,7 +12,7 @@ import pytest
 
 from bifrost_adapters.slots import open_slot
 from bifrost_domain import analysis as domain
-from bifrost_domain.analysis import Analyst, Event, Limits, Request
+from bifrost_domain.analysis import Analyst, Event, Limits, Reading, Request
 from bifrost_domain.caching import CachePolicy
 from bifrost_domain.errors import (
     BadAnswer,
@@ -25,9 +25,11 @@ from bifrost_domain.errors import (
     ModelTimeout,
     ModelUnavailable,
     NoReadableInput,
+    ShardLost,
     StorageUnavailable,
 )
 from bifrost_domain.history import HistoryQuery
+from bifrost_domain.logs.census import Tally
 from bifrost_domain.ports import Cache, Completed, Delta, LanguageModel, ModelDescription, ModelIdentity, Storage
 from bifrost_domain.prompt import Prompt
 from bifrost_domain.report import Analysis, Category, Severity
@@ -52,6 +54,8 @@ Step = str | BifrostError | float
 
 
 class Log:
+    size: int | None = None
+
     def __init__(self, text: str, name: str = "app.log", error: BifrostError | None = None, pause: float = 0) -> None:
         self.name = name
         self._text = text
@@ -425,3 +429,57 @@ def finished_report(confidence: float) -> Any:
     from tests.unit.test_grounding import OFFLINE
 
     return msgspec.structs.replace(OFFLINE, confidence=confidence)
+
+
+class Neighbour:
+    """A shard in this process, which may die when it is asked for what it did."""
+
+    def __init__(self, mortal: bool) -> None:
+        self.tally = Tally()
+        self.blocks = 0
+        self.closed = False
+        self._mortal = mortal
+
+    def add(self, first: int, block: bytes) -> None:
+        self.blocks += 1
+        self.tally.add(first, block)
+
+    def result(self) -> Tally:
+        if self._mortal:
+            raise ShardLost("gone")
+        return self.tally
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("mortal", [False, True])
+async def test_a_large_log_is_shared_with_a_second_process_whose_loss_loses_nothing(mortal: bool, make: Any) -> None:
+    words = str.maketrans("0123456789", "abcdefghij")
+    text = LOG + "".join(f"served {str(n).translate(words)}\n" for n in range(90_000)) + LOG
+    opened: list[Neighbour] = []
+
+    def open_shard() -> Neighbour:
+        opened.append(Neighbour(mortal))
+        return opened[-1]
+
+    log = Log(text)
+    log.size = len(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bifrost_domain.analysis.SHARDED_BYTES", 1)
+        events = await make(open_shard=open_shard).run(logs=(log,))
+    alone = await make().result(text)
+    shared = finished(events)
+    assert (shared.report, shared.coverage) == (alone.report, alone.coverage)
+    assert [(shard.closed, shard.blocks > 0) for shard in opened] == [(True, True)]
+    readings = [event for event in events if isinstance(event, Reading)]
+    assert {event.bytes_total for event in readings} == {len(text)}
+    assert readings[-1].bytes_read == len(text)
+
+
+async def test_a_small_log_or_one_of_unknown_size_is_not_shared(make: Any) -> None:
+    def open_shard() -> Neighbour:
+        raise AssertionError("nobody asked for it")
+
+    stage = make(open_shard=open_shard)
+    assert finished(await stage.run()).report.category is Category.DATABASE

@@ -175,6 +175,64 @@ def test_halves_of_a_log_merge_into_the_whole(lines: list[str], place: int) -> N
     assert first.finish(Budget()) == digester(*rows).finish(Budget())
 
 
+@st.composite
+def blocky(draw: st.DrawFn) -> list[bytes]:
+    """Blocks of whole lines, in a log where no sort of line is so common that parts of it are no longer looked at."""
+    sorts = st.sampled_from(["GET /a took {} ms", "ERROR code {}", "panic: {}", "warning {}", "step {} done", "ok"])
+    line = st.builds(lambda sort, n: f"{sort.format(n)}\n".encode(), sorts, st.integers(0, 99))
+    block = st.lists(line, min_size=1, max_size=12).map(b"".join)
+    return draw(st.lists(block, min_size=1, max_size=12))
+
+
+@settings(max_examples=60, deadline=None)
+@given(blocky(), st.integers(0, 12), st.booleans())
+def test_parts_cut_between_blocks_merge_into_the_whole_though_it_is_thinned(
+    blocks: list[bytes], place: int, templates: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bifrost_domain.logs.digester._RING", 2000)
+        patch.setattr("bifrost_domain.logs.digester._HEAD", 60)
+        patch.setattr("bifrost_domain.logs.digester._TAIL_LINES", 5)
+        patch.setattr("bifrost_domain.logs.census.BEFORE", 1)
+        patch.setattr("bifrost_domain.logs.census.AFTER", 2)
+        whole, first, second = (Digester("app.log", REDACTOR, templates=templates) for _ in range(3))
+        for digester, part in ((whole, blocks), (first, blocks[:place]), (second, blocks[place:])):
+            for block in part:
+                digester._absorb(block)
+                digester._bytes += len(block)
+        first.merge(second)
+        expected, merged = whole.finish(Budget()), first.finish(Budget())
+    assert merged == expected
+    if templates:
+        assert sum(template.count for template in merged.templates) == merged.coverage.lines_read
+
+
+def test_with_templates_every_line_of_a_log_is_counted_in_one_though_most_sorts_were_forgotten() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bifrost_domain.logs.census.KEYS", 50)
+        patch.setattr("bifrost_domain.logs.stream._BLOCK", 2000)
+        rows = "".join(f"{hashlib.md5(b'%d' % (n // 2)).hexdigest()} said {'abc'[n % 3]}\n" for n in range(4000))
+        digest = digester(rows.encode(), templates=True).finish(Budget(characters=500))
+    assert sum(template.count for template in digest.templates) == digest.coverage.lines_read == 4000
+    assert {template.template for template in digest.templates} <= {f"<*> said {it}" for it in ("a", "b", "c", "<*>")}
+
+
+def test_quiet_lines_of_the_asked_time_are_kept_however_much_stands_outside() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bifrost_domain.logs.stream._BLOCK", 4000)
+        patch.setattr("bifrost_domain.logs.digester._RING", 60_000)
+        named = str.maketrans("0123456789", "abcdefghij")
+        rows = "\n".join(
+            f"2026-11-20T{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z INFO {name}\n  more of {name}"
+            for n in range(20_000)
+            for name in [str(n).translate(named)]
+        )
+        since, until = datetime(2026, 11, 20, 2, 0, tzinfo=UTC), datetime(2026, 11, 20, 2, 0, 20, tzinfo=UTC)
+        digest = digester(rows.encode(), since=since, until=until).finish(Budget())
+    assert numbers(digest) == list(range(2 * 7200 + 1, 2 * 7220 + 3))
+    assert digest.coverage.lines_read == 40_000
+
+
 def test_several_files_keep_their_own_line_numbers() -> None:
     made = [digester(SMALL.encode(), name="a.log"), digester(b"fine\nFATAL: gone\n", name="b.log")]
     digest = combine(made, Source(name="logs", kind="directory"), Budget())

@@ -272,6 +272,11 @@ def sniff(descriptor: int) -> Binary | None:
     return binary(start[:_SAMPLE])
 
 
+def compressed(descriptor: int) -> bool:
+    """Whether an open file begins as a compressed one does. Raises OSError."""
+    return _decompressor(os.read(descriptor, _SAMPLE)) is not None
+
+
 class _Decompressor(Protocol):
     """The standard library's interface (bz2.BZ2Decompressor), of one member of an archive."""
 

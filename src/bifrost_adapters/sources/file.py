@@ -17,7 +17,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from bifrost_adapters.sources._reading import Limits, sniff, stream, unreadable
+from bifrost_adapters.sources._reading import Limits, compressed, sniff, stream, unreadable
 from bifrost_domain.errors import NoReadableInput
 from bifrost_domain.ports import Found
 
@@ -74,6 +74,20 @@ class _File:
         self._path = path
         self._limits = limits
         self._identity = identity
+
+    @property
+    def size(self) -> int | None:
+        """None for a pipe and for what is compressed; a file that grows gives more in the end."""
+        try:
+            if not stat.S_ISREG(os.stat(self._path).st_mode):
+                return None
+            descriptor = self._open()
+            try:
+                return None if compressed(descriptor) else os.fstat(descriptor).st_size
+            finally:
+                os.close(descriptor)
+        except (OSError, NoReadableInput):
+            return None
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
         return stream(self.name, self._open, self._limits)

@@ -31,6 +31,7 @@ async def open(options: Options) -> AsyncIterator[Found]:
 
 class _StandardInput:
     name = "-"
+    size = None
 
     def __init__(self, options: Options) -> None:
         self._descriptor = options.descriptor

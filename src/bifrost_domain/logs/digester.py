@@ -5,56 +5,35 @@ head and the tail are kept, and windows around lines with alarming words from th
 is small. Only kept lines are cleaned, redacted, read and weighed, each once, when a digest is asked for.
 """
 
-from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import cache
-from itertools import accumulate
-from math import log
-from typing import Any
+from typing import Protocol
 
-import re2
 from msgspec import Struct, structs
 
 from bifrost_domain.logs import evidence, tokens
 from bifrost_domain.logs.blocks import Kind, group
-from bifrost_domain.logs.cleaning import Transcoder, clean_many
+from bifrost_domain.logs.census import FOLD, WINDOWS, Sort, Tally, Window, size
+from bifrost_domain.logs.cleaning import clean_many
 from bifrost_domain.logs.digest import Coverage, Digest, Redactions, Source, SourceFile, Template
 from bifrost_domain.logs.evidence import GAP, shown
 from bifrost_domain.logs.fingerprint import fingerprint
-from bifrost_domain.logs.formats import detect, infer_level, strip_runner
+from bifrost_domain.logs.formats import Reader, detect, infer_level, strip_runner
 from bifrost_domain.logs.lines import Level, Line
 from bifrost_domain.logs.redaction import Redactor
+from bifrost_domain.logs.stream import LineStream
 from bifrost_domain.logs.templates import TemplateMiner
 
 WIDE_CHARACTERS = 400_000
 """The size of a digest without a budget: for a reader in the same process, who is paid by the line, not the token."""
 
-_BLOCK = 512 << 10
 _HEAD = 128 << 10
 _RING = 4 << 20
-_WINDOWS = 3 << 19
-_OVERLONG = 256 << 10
-_OVERLONG_END = 30 << 10
-_TAIL_LINES = 8192
+_TAIL_LINES = 4096
+_SHARE = 3
+"""One block in so many stays here where there is a shard: reading, cutting and the end are this process's as well."""
 _SAMPLE = 200
-_KEYS = 100_000
-_KEY_BYTES = 16 << 20
-_BEFORE, _AFTER, _WINDOW_LINES, _WINDOWS_EACH = 10, 20, 400, 2
-_FOLD = bytes.maketrans(b"123456789", b"000000000")
-
-_ALARMS: dict[bytes, float] = {
-    word: value
-    for value, words in (
-        (4.0, b"fatal|panic|traceback|##[error]|exited with|exit code|out of memory|segmentation"),
-        (3.0, b"error|exception|fail|critical|caused by|abort|killed|core dumped"),
-        (2.0, b"refused|denied|timed out|timeout|cannot|unable|not found|undefined|invalid"),
-        (1.0, b"warn"),
-    )
-    for word in words.split(b"|")
-}
-"""How alarming a line with this word is, before anything else of it is known."""
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -72,76 +51,20 @@ class Budget(Struct, frozen=True, kw_only=True):
         return max(0, min(bounds, default=WIDE_CHARACTERS))
 
 
-class _Census:
-    """How often each digit-folded line occurs, and where first and last; what is rare is forgotten when it is full."""
+class Shard(Protocol):
+    """Another process that tallies blocks of the same log. `add` and `result` raise ShardLost where it is gone."""
 
-    def __init__(self) -> None:
-        self.counts: Counter[bytes] = Counter()
-        self.firsts: dict[bytes, int] = {}
-        self.lasts: dict[bytes, int] = {}
-        self.alarms: dict[bytes, float] = {}
-        self._size = 0
+    def add(self, first: int, block: bytes) -> None:
+        """Hand over whole lines, the first of them numbered `first`."""
+        ...
 
-    def add(self, keys: list[bytes], base: int) -> None:
-        """Count consecutive lines, the first of them numbered `base`."""
-        numbers = range(base, base + len(keys))
-        distinct = set(keys)
-        new = [key for key in distinct if key not in self.counts]
-        if len(distinct) == 1:
-            self.lasts[keys[0]] = numbers[-1]
-            self.firsts.setdefault(keys[0], base)
-        else:
-            self.lasts.update(zip(keys, numbers, strict=True))
-            if new:
-                firsts = dict(zip(reversed(keys), reversed(numbers), strict=True))
-                self.firsts.update(zip(new, map(firsts.__getitem__, new), strict=True))
-        self.counts.update(keys)
-        self._size += sum(map(len, new))
-        self._bound()
+    def result(self) -> Tally:
+        """What it tallied; nothing more can be handed over."""
+        ...
 
-    def merge(self, other: "_Census", shift: int) -> None:
-        """Count what `other` counted, its lines following on `shift` lines."""
-        for key, count in other.counts.items():
-            if key not in self.counts:
-                self.firsts[key] = other.firsts[key] + shift
-                self._size += len(key)
-            self.counts[key] += count
-            self.lasts[key] = other.lasts[key] + shift
-        self._bound()
-
-    def alarms_of(self, keys: list[bytes]) -> dict[bytes, float]:
-        """How alarming each of some lines is; what was found out before is not looked for again."""
-        distinct = dict.fromkeys(keys, 0.0)
-        unknown = [key for key in distinct if key not in self.alarms]
-        found = dict.fromkeys(unknown, 0.0)
-        ends = list(accumulate(len(key) + 1 for key in unknown))
-        for match in _alarm_words().finditer(b"\n".join(unknown)):
-            key = unknown[bisect_right(ends, match.start())]
-            found[key] = max(found[key], _ALARMS[match.group().lower()])
-        self.alarms.update((key, value) for key, value in found.items() if key in self.counts)
-        return {key: found[key] if key in found else self.alarms[key] for key in distinct}
-
-    def _bound(self) -> None:
-        """Forgets the rarer and longer unseen half when there is too much; a line that comes back counts as new."""
-        if len(self.counts) <= _KEYS and self._size <= _KEY_BYTES:
-            return
-        ranked = sorted(self.counts, key=self.lasts.__getitem__, reverse=True)
-        ranked.sort(key=self.counts.__getitem__, reverse=True)
-        sizes = accumulate(map(len, ranked))
-        kept = [key for key, size in zip(ranked[: _KEYS // 2], sizes, strict=False) if size <= _KEY_BYTES // 2]
-        self.counts = Counter({key: self.counts[key] for key in kept})
-        self.firsts = {key: self.firsts[key] for key in kept}
-        self.lasts = {key: self.lasts[key] for key in kept}
-        self.alarms = {key: self.alarms[key] for key in kept if key in self.alarms}
-        self._size = sum(map(len, kept))
-
-
-class _Window(Struct, frozen=True):
-    """Consecutive raw lines from the middle, the first of them numbered `first`; `value` ranks it among the others."""
-
-    value: float
-    first: int
-    raw: bytes
+    def close(self) -> None:
+        """Ends it, whatever it is doing."""
+        ...
 
 
 class _Kept(Struct, frozen=True, kw_only=True):
@@ -170,7 +93,8 @@ class Digester:
 
     `since` and `until` bound the time of the lines to show, both included; a line without a time has that of the line
     before it. `minimum` keeps only blocks that have a line at least as loud. What is filtered out is still counted.
-    `reference` is a time near which the log was written, for forms of time without a year.
+    `reference` is a time near which the log was written, for forms of time without a year. With `templates` the whole
+    log is mined for templates, without it the lines that are looked at. `shard` takes over two blocks of three.
     """
 
     def __init__(
@@ -182,143 +106,121 @@ class Digester:
         until: datetime | None = None,
         minimum: Level | None = None,
         reference: datetime | None = None,
+        templates: bool = False,
+        shard: Shard | None = None,
     ) -> None:
         self.name = source_name
         self._reference = reference
         self._redactor = redactor
         self._since, self._until, self._minimum = since, until, minimum
-        self._transcoder: Transcoder | None = Transcoder()
-        self._pending: list[bytes] = []
-        self._waiting = 0
-        self._overlong: tuple[bytes, int] | None = None
+        self._stream = LineStream()
         self._bytes = 0
         self._lines = 0
         self._cut = 0
-        self._census = _Census()
-        self._windowed: Counter[bytes] = Counter()
-        self._head: tuple[int, bytes] = (1, b"")
-        self._windows: list[_Window] = []
-        self._window_bytes = 0
+        self._blocks = 0
+        self._shard = shard
+        self._tally = Tally(exemplars=templates)
+        self._miner = TemplateMiner() if templates else None
+        self._reader: Reader | None = None
+        self._time: datetime | None = None
+        self._head: tuple[int, bytes] | None = None
         self._ring: deque[tuple[int, bytes]] = deque()
-        self._ring_bytes = 0
+        self._ring_size = 0
         self._thinned = False
         self._kept: _Kept | None = None
 
     @property
     def file(self) -> SourceFile:
-        """What was read so far; the last line may still be open."""
-        self._flush()
+        """What was read so far; the last line may still be open. Raises ShardLost."""
+        self.end()
         return SourceFile(name=self.name, lines=self._lines, bytes=self._bytes)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes of the log. Raises ValueError once a digest was made."""
-        if self._transcoder is None:
-            raise ValueError("this log was already finished")
+        """The next bytes of the log. Raises ValueError once a digest was made, ShardLost."""
+        for block in self._stream.feed(chunk):
+            self._absorb(block)
         self._bytes += len(chunk)
-        for start in range(0, len(chunk), _BLOCK):
-            piece = chunk if len(chunk) <= _BLOCK else chunk[start : start + _BLOCK]
-            self._take(self._transcoder.feed(piece))
 
-    def _take(self, data: bytes) -> None:
-        self._pending.append(data)
-        self._waiting += len(data)
-        if self._waiting < _BLOCK:
-            return
-        data = b"".join(self._pending)
-        cut = data.rfind(b"\n") + 1
-        if cut:
-            self._absorb(self._closed(data[:cut]))
-            data = data[cut:]
-        if len(data) > _OVERLONG:
-            data = self._shortened(data)
-        self._pending, self._waiting = [data], len(data)
-
-    def _shortened(self, data: bytes) -> bytes:
-        """An overlong line's end; its start is put aside and its middle counted, whatever is still to come of it."""
-        start, missing = self._overlong or (data[:_OVERLONG_END], -_OVERLONG_END)
-        self._overlong = (start, missing + len(data) - _OVERLONG_END)
-        return data[-_OVERLONG_END:]
-
-    def _closed(self, data: bytes) -> bytes:
-        """`data` with the start of an overlong line put back in front of its end."""
-        if self._overlong is None:
-            return data
-        end = data.find(b"\n")
-        line = data if end < 0 else data[:end]
-        if len(line) > _OVERLONG_END:
-            line = self._shortened(line)
-        start, missing = self._overlong
-        self._overlong = None
-        self._cut += 1
-        return start + b" ...[%d bytes cut]... " % missing + line + (b"" if end < 0 else data[end:])
-
-    def _flush(self) -> None:
-        """Counts what was fed, the last line included though no line end follows."""
-        if self._transcoder is None:
-            return
-        data = b"".join([*self._pending, self._transcoder.finish()])
-        self._transcoder = None
-        self._pending, self._waiting = [], 0
-        if data or self._overlong is not None:
-            self._absorb(self._closed(data))
+    def end(self) -> None:
+        """Counts what was fed, the last line included though no line end follows. Raises ShardLost."""
+        if block := self._stream.end():
+            self._absorb(block)
+        if self._shard is not None:
+            shard, self._shard = self._shard, None
+            self._tally.merge(shard.result())
 
     def _absorb(self, block: bytes) -> None:
-        """Counts whole lines and keeps them for now."""
-        keys = block.translate(_FOLD).split(b"\n")
-        if not keys[-1]:
-            keys.pop()
-        base = self._lines + 1
-        self._lines += len(keys)
-        self._census.add(keys, base)
-        if base == 1:
-            end = len(block) if len(block) <= _HEAD else block.rfind(b"\n", 0, _HEAD) + 1
-            self._head = (1, block[:end])
-            base += block.count(b"\n", 0, end)
-            block = block[end:]
-        if block:
-            self._ring.append((base, block))
-            self._ring_bytes += _size(block)
-        while self._ring_bytes > _RING and len(self._ring) > 1:
-            first, raw = self._ring.popleft()
-            self._ring_bytes -= _size(raw)
-            self._thin(first, raw)
+        """Counts whole lines and keeps them for now, unless all of them are outside the asked time."""
+        first = self._lines + 1
+        self._lines += block.count(b"\n") + (not block.endswith(b"\n"))
+        self._blocks += 1
+        inside = self._is_inside(block)
+        if self._shard is not None and inside and self._blocks % _SHARE:
+            self._shard.add(first, block)
+        else:
+            self._tally.add(first, block, windows=inside)
+            self._mine_forgotten()
+        if not inside:
+            return
+        if self._head is None:
+            self._head = first, block if len(block) <= _HEAD else block[: block.rfind(b"\n", 0, _HEAD) + 1]
+        self._ring.append((first, block))
+        self._ring_size += size(block)
+        self._shrink()
 
-    def _thin(self, first: int, raw: bytes) -> None:
-        """Keeps of a block from the middle what stands around alarming lines."""
-        self._thinned = True
-        if len(self._windowed) > _KEYS:
-            self._windowed.clear()
-        self._windows += _windows(first, raw, self._census, self._windowed)
-        self._window_bytes = sum(_size(window.raw) for window in self._windows)
-        if self._window_bytes > _WINDOWS:
-            self._windows = _best(self._windows, _WINDOWS // 2)
+    def _is_inside(self, block: bytes) -> bool:
+        """Whether a line of `block` may lie within the asked time, judged by the first and the last time in it."""
+        if self._since is None and self._until is None:
+            return True
+        rows = block.split(b"\n")
+        first, last = self._time_of(rows[:_SAMPLE]), self._time_of(rows[: -_SAMPLE - 1 : -1])
+        times = [time for time in (self._time, first, last) if time is not None]
+        self._time = last or first or self._time
+        return not times or (
+            (self._since is None or max(times) >= self._since) and (self._until is None or min(times) <= self._until)
+        )
+
+    def _time_of(self, rows: Sequence[bytes]) -> datetime | None:
+        """The first time that one of these lines has, each read by itself."""
+        reader = self._reader = self._reader or detect(clean_many(rows).texts, self._reference)
+        for text in clean_many(rows).texts:
+            reader.reset()
+            if (time := reader.read(text).time) is not None:
+                return time
+        return None
+
+    def _shrink(self) -> None:
+        while self._ring_size > _RING and len(self._ring) > 1:
+            self._ring_size -= size(self._ring.popleft()[1])
+            self._thinned = True
 
     def merge(self, other: "Digester") -> None:
-        """Takes in `other`, which read the part of the same log that follows, from a line's start on."""
-        self._flush()
-        other._flush()
+        """Takes in `other`, which read the part of the same log that follows, from a line's start on. Raises ShardLost.
+
+        What comes out is what one digester of the whole log gives, but for what either of the two had to forget.
+        """
+        self.end()
+        other.end()
         shift = self._lines
-        self._census.merge(other._census, shift)
-        self._windowed += other._windowed
-        self._thinned |= other._thinned
+        self._tally.merge(other._tally, shift)
+        if self._miner is not None and other._miner is not None:
+            self._miner.merge(other._miner, shift)
+        self._mine_forgotten()
+        if self._head is None and other._head is not None:
+            self._head = other._head[0] + shift, other._head[1]
+        if other._thinned:
+            self._ring.clear()
+            self._ring_size = 0
+            self._thinned = True
+        self._ring += [(first + shift, block) for first, block in other._ring]
+        self._ring_size += other._ring_size
         self._lines += other._lines
         self._bytes += other._bytes
-        self._cut += other._cut
-        self._windows += [_Window(w.value, w.first + shift, w.raw) for w in other._windows]
-        parts = [other._head, *other._ring]
-        if not self._head[1]:
-            self._head, parts = parts[0], parts[1:]
-        for first, raw in parts:
-            if raw:
-                self._ring.append((first + shift, raw))
-                self._ring_bytes += _size(raw)
-        while self._ring_bytes > _RING and len(self._ring) > 1:
-            first, raw = self._ring.popleft()
-            self._ring_bytes -= _size(raw)
-            self._thin(first, raw)
+        self._cut += other._cut + other._stream.cut
         self._kept = None
+        self._shrink()
 
     # --- digesting ----------------------------------------------------------------------------------------------
 
@@ -327,30 +229,33 @@ class Digester:
         return combine([self], Source(name=self.name, kind="file"), budget)
 
     def _segments(self) -> Iterator[tuple[int, bytes]]:
-        """The kept raw lines in order, each with the number of its first line."""
-        ring = list(self._ring)
-        windows = list(self._windows)
-        if self._thinned or self._ring_bytes > _RING:
-            # A log this long is read where it matters: the tail in full, the rest of the ring as windows.
-            first, raw = ring.pop()
-            surplus = raw.count(b"\n") - _TAIL_LINES
-            if surplus > 0:
-                tail = raw[-sum(len(line) + 1 for line in raw.split(b"\n")[surplus:]) + 1 :]
-                ring.append((first, raw[: -len(tail)]))
-                first, raw = first + surplus, tail
-            windowed = self._windowed.copy()
-            for start, earlier in ring:
-                windows += _windows(start, earlier, self._census, windowed)
-            windows = sorted(_best(windows, _WINDOWS), key=lambda window: window.first)
-            ring = [(first, raw)]
-        yield self._head
-        for window in windows:
+        """The kept raw lines in order, each with the number of its first line.
+
+        A log that is too long for the ring is read where it matters: its head, the windows, and its tail in full.
+        """
+        if not self._thinned:
+            yield from self._ring
+            return
+        tail: deque[tuple[int, bytes]] = deque()
+        room = _TAIL_LINES
+        for first, block in reversed(self._ring):
+            surplus = max(0, _count(block) - room)
+            tail.appendleft((first + surplus, _lines(block, surplus, surplus + room)))
+            room -= _count(block)
+            if room <= 0:
+                break
+        start, end = 1, tail[0][0] if tail else self._lines + 1
+        if self._head is not None:
+            yield self._head
+            start = self._head[0] + _count(self._head[1])
+        between = [_clipped(window, start, end) for window in self._tally.windows]
+        for window in self._tally.best([window for window in between if window.raw], WINDOWS):
             yield window.first, window.raw
-        yield from ring
+        yield from tail
 
     def kept(self) -> "_Kept":
         if self._kept is None:
-            self._flush()
+            self.end()
             self._kept = self._prepare()
         return self._kept
 
@@ -363,9 +268,9 @@ class Digester:
                 lines.pop()
             numbers += range(first, first + len(lines))
             raws += lines
-        census = self._census
-        folded = [raw.translate(_FOLD) for raw in raws]
-        counts = [max(1, census.counts[key]) for key in folded]
+        tally = self._tally
+        folded = [raw.translate(FOLD) for raw in raws]
+        counts = [max(1, tally.counts[key]) for key in folded]
         cleaned = clean_many(raws)
         del raws
         redacted = self._redactor.lines(cleaned.texts)
@@ -408,14 +313,18 @@ class Digester:
             blocks=grouped,
         )
         miner = TemplateMiner()
+        whole = self._miner is not None
+        if self._miner is not None:
+            miner.merge(self._miner)
+            self._mine(tally.known(), miner, reader)
         ids: list[int] = []
         known: dict[str, int] = {}
         for place, key in enumerate(reading.keys):
             if key not in known:
-                first = census.firsts.get(folded[place], numbers[place])
-                last = census.lasts.get(folded[place], numbers[place])
-                level = reading.levels[place]
-                known[key] = miner.add(messages[place], counts[place], first, last, level) if key else -1
+                first = tally.firsts.get(folded[place], numbers[place])
+                last = tally.lasts.get(folded[place], numbers[place])
+                count = 0 if whole else counts[place]
+                known[key] = miner.add(messages[place], count, first, last, reading.levels[place]) if key else -1
             ids.append(known[key])
         weights = evidence.weigh(reading)
         self._filter(weights, levels, times, blocks)
@@ -433,10 +342,28 @@ class Digester:
             weights=weights,
             ids=ids,
             miner=miner,
-            truncated=self._cut + len(cleaned.truncated),
+            truncated=self._cut + self._stream.cut + len(cleaned.truncated),
             redacted=kinds_found,
             decisive=_decisive(messages, reading.levels, weights),
         )
+
+    def _mine_forgotten(self) -> None:
+        if self._miner is not None and self._tally.forgotten:
+            forgotten, self._tally.forgotten = self._tally.forgotten, []
+            texts = self._redactor.lines(clean_many([line.raw for line in forgotten[:_SAMPLE]]).texts)
+            self._reader = self._reader or detect([line.text for line in texts], self._reference)
+            self._mine(forgotten, self._miner, self._reader)
+
+    def _mine(self, sorts: Sequence[Sort], miner: TemplateMiner, reader: Reader) -> None:
+        """Counts sorts of lines, each by one of its lines, as templates."""
+        for sort, redacted in zip(
+            sorts, self._redactor.lines(clean_many([sort.raw for sort in sorts]).texts), strict=True
+        ):
+            reader.reset()
+            fields = reader.read(redacted.text)
+            if fields.message:
+                level = fields.level or infer_level(fields.message) or Level.INFO
+                miner.add(fields.message, sort.count, sort.first, sort.last, level)
 
     def _filter(
         self, weights: list[float], levels: Sequence[Level], times: Sequence[datetime | None], blocks: Sequence[int]
@@ -462,57 +389,25 @@ def _decisive(messages: Sequence[str], levels: Sequence[Level], weights: Sequenc
     return [message for message, _ in weighty[-1:]]
 
 
+def _count(block: bytes) -> int:
+    """Lines of a block, the last of which may have no end."""
+    return block.count(b"\n") + (not block.endswith(b"\n"))
+
+
+def _lines(block: bytes, start: int, end: int) -> bytes:
+    """The lines of `block` from the one with index `start` to the one before `end`."""
+    if start <= 0 and end >= _count(block):
+        return block
+    return b"".join(line + b"\n" for line in block.split(b"\n")[max(0, start) : end])
+
+
+def _clipped(window: Window, start: int, end: int) -> Window:
+    """The part of a window from line `start` to the one before `end`."""
+    raw = _lines(window.raw, start - window.first, max(0, end - window.first))
+    return structs.replace(window, first=max(window.first, start), raw=raw)
+
+
 _FOLD_TEXT = str.maketrans("123456789", "000000000")
-
-
-@cache
-def _alarm_words() -> Any:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.case_sensitive = False
-    return re2.compile(b"|".join(re2.escape(word) for word in _ALARMS), options)
-
-
-def _windows(first: int, raw: bytes, census: _Census, windowed: Counter[bytes]) -> list[_Window]:
-    """The parts of a block that stand around alarming lines; a sort of line that had enough already gets no more."""
-    keys = raw.translate(_FOLD).split(b"\n")
-    alarms = census.alarms_of(keys)
-    loud = {key for key, value in alarms.items() if value and windowed[key] < _WINDOWS_EACH}
-    spans: list[tuple[int, int, float]] = []
-    for place in [place for place, key in enumerate(keys) if key in loud] if loud else ():
-        key = keys[place]
-        if windowed[key] >= _WINDOWS_EACH:
-            continue
-        windowed[key] += 1
-        value = alarms[key] / (1.0 + log(max(1, census.counts[key])))
-        start, end = max(0, place - _BEFORE), min(len(keys), place + _AFTER)
-        if spans and start <= spans[-1][1]:
-            if end - spans[-1][0] <= _WINDOW_LINES:
-                start, _, best = spans.pop()
-                value = max(value, best)
-            else:
-                start = spans[-1][1]
-        if start < end:
-            spans.append((start, end, value))
-    if not spans:
-        return []
-    lines = raw.split(b"\n")
-    return [_Window(value, first + start, b"\n".join(lines[start:end]) + b"\n") for start, end, value in spans]
-
-
-def _size(raw: bytes) -> int:
-    """What it costs to read these lines later on: short ones are no cheaper than others."""
-    return len(raw) + 100 * raw.count(b"\n")
-
-
-def _best(windows: list[_Window], room: int) -> list[_Window]:
-    """The most valuable windows that fit, earlier ones first among equals."""
-    chosen: list[_Window] = []
-    for window in sorted(windows, key=lambda window: (-window.value, window.first)):
-        if (size := _size(window.raw)) <= room:
-            room -= size
-            chosen.append(window)
-    return chosen
 
 
 def combine(digesters: Sequence[Digester], source: Source, budget: Budget) -> Digest:

@@ -456,11 +456,11 @@ class TemplateMiner:
         masked = _unquoted(mask(text))
         return self._take(_tokens(masked), _Row(masked, count, first, last or first, level))
 
-    def merge(self, other: "TemplateMiner") -> None:
-        """Count what `other` counted as well. Provisional ids of `other` mean nothing here."""
+    def merge(self, other: "TemplateMiner", shift: int = 0) -> None:
+        """Count what `other` counted as well; its line numbers are `shift` too low. Its provisional ids are void."""
         self.overflow += other.overflow
         for tokens, row in other._rows.items():
-            self._take(tokens, _Row(row.text, row.count, row.first, row.last, row.level))
+            self._take(tokens, _Row(row.text, row.count, row.first + shift, row.last + shift, row.level))
 
     def templates(self) -> tuple[Template, ...]:
         """The templates of all lines so far, by first line; their ids count from 1 in this order."""

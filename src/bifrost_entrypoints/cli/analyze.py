@@ -32,7 +32,6 @@ from bifrost_entrypoints.cli.output import (
     format_analysis,
     json_text,
     lines,
-    megabytes,
     name_failed,
     plain,
     write,
@@ -169,8 +168,8 @@ def _asks_a_model(settings: Settings, provider: str | None) -> bool:
 
 def _tell(talk: Talk, event: domain.Event) -> None:
     match event:
-        case domain.Reading(bytes_read=count):
-            talk.progress(_("reading {size}").format(size=megabytes(count)))
+        case domain.Reading(bytes_read=read, bytes_total=total):
+            talk.reading(read, total)
         case domain.Reduced(digest=digest):
             coverage = digest.coverage
             talk.progress(

@@ -32,6 +32,7 @@ class Bundled:
 
     def __init__(self, log: LogSource) -> None:
         self._log = log
+        self.size = log.size
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
         return self._log.chunks()

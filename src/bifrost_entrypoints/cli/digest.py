@@ -1,12 +1,13 @@
 """`bifrost digest`: the evidence alone, to read or to pipe into another tool."""
 
 import asyncio
+from collections.abc import Iterable
 from gettext import gettext as _
 from typing import Any
 
 import click
 
-from bifrost_domain.logs.digest import Digest
+from bifrost_domain.logs.digest import Digest, Template
 from bifrost_domain.logs.digester import Budget, render
 from bifrost_entrypoints.cli.options import (
     PATHS,
@@ -19,7 +20,7 @@ from bifrost_entrypoints.cli.options import (
     request,
     window,
 )
-from bifrost_entrypoints.cli.output import json_text, name_failed, plain, write
+from bifrost_entrypoints.cli.output import json_text, name_failed, plain, table, write
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
 from bifrost_entrypoints.settings import Settings
@@ -40,10 +41,17 @@ is printed; the smaller of both wins."""
 
 @click.command(help=HELP)
 @PATHS
-@click.option("--budget", type=click.IntRange(1), metavar="TOKENS", help=_("The most tokens to print (default: 4000)."))
+@click.option(
+    "--budget",
+    type=click.IntRange(1),
+    metavar="TOKENS",
+    help=_("The most tokens to print (default: 4000, without --max-chars)."),
+)
 @click.option("--max-chars", type=click.IntRange(1), metavar="N", help=_("The most characters to print."))
 @click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", help=_("Form of the result."))
-@click.option("--templates", is_flag=True, help=_("With json: list the templates of the log as well."))
+@click.option(
+    "--templates", is_flag=True, help=_("List the templates of the whole log; as text, in place of the lines.")
+)
 @filters
 @common
 def digest(common: Common, **given: Any) -> int:
@@ -64,15 +72,34 @@ async def _digest(
     until: str | None,
 ) -> int:
     talk = common.talk()
-    bound = Budget(tokens=budget or settings.digest.budget, characters=max_chars)
+    tokens = budget or (settings.digest.budget if max_chars is None else None)
+    bound = Budget(tokens=tokens, characters=max_chars)
     start, end = window(since, until)
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
         wish = request(inputs, minimum=minimum(severity), since=start, until=end)
-        found, failed = await bifrost.analyst.digest(wish, bound)
+        found, failed = await bifrost.analyst.digest(
+            wish, bound, templates=templates, told=lambda step: talk.reading(step.bytes_read, step.bytes_total)
+        )
+        talk.end()
     talk.skipped(inputs.skipped)
-    write(render(found, max_chars) if kind == "text" else json_text(_data(found, templates)))
+    if kind == "json":
+        write(json_text(_data(found, templates)))
+    else:
+        write(_listed(found.templates, max_chars) if templates else render(found, max_chars))
     name_failed((*inputs.failed, *failed))
     return ExitCode.SOME_INPUTS_FAILED if inputs.failed or failed else ExitCode.DONE
+
+
+def _listed(templates: Iterable[Template], max_chars: int | None) -> str:
+    """The commonest templates first, as many whole rows as fit."""
+    rows = [
+        [f"{template.count:,}", template.severity, f"{template.first_line}-{template.last_line}", template.template]
+        for template in sorted(templates, key=lambda template: (-template.count, template.first_line))
+    ]
+    text = table([_("COUNT"), _("SEVERITY"), _("LINES"), _("TEMPLATE")], rows)
+    if max_chars is None or len(text) <= max_chars:
+        return text
+    return text[: text.rfind("\n", 0, max_chars) + 1]
 
 
 def _data(digest: Digest, templates: bool) -> Any:

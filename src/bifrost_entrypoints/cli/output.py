@@ -367,6 +367,13 @@ class Talk:
             self._progress = True
             click.echo(f"\r\x1b[K{one_line(words)}", nl=False, err=True)
 
+    def reading(self, read: int, total: int | None) -> None:
+        """How many bytes of the input were read, and of how many where that is known."""
+        words = _("reading {size}").format(size=megabytes(read))
+        if total and read <= total:
+            words += _(" of {size} ({share:.0%})").format(size=megabytes(total), share=read / total)
+        self.progress(words)
+
     def token(self, piece: str) -> None:
         """A piece of a model's answer as it is written, under a heading that says that nobody has checked it yet."""
         if not self.live:
