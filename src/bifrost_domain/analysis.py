@@ -14,11 +14,11 @@ from datetime import datetime
 from itertools import count
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bifrost_domain import prompt as prompts
 from bifrost_domain.caching import CachedReport, CacheKey, CachePolicy, cache_key
-from bifrost_domain.diagnosis import diagnose
+from bifrost_domain.diagnosis import Diagnosis, examine
 from bifrost_domain.errors import (
     BadAnswer,
     BifrostError,
@@ -34,12 +34,13 @@ from bifrost_domain.errors import (
     ShardLost,
     StorageUnavailable,
 )
-from bifrost_domain.grounding import Grounded, ground, parse, quotes_of, reground
+from bifrost_domain.grounding import Answer, Grounded, merge, parse, quotes_of, reground, salvage, verify
 from bifrost_domain.logs import tokens
 from bifrost_domain.logs.digest import Digest, Source
 from bifrost_domain.logs.digester import Budget, Digester, Shard, combine
+from bifrost_domain.logs.fingerprint import fingerprint
 from bifrost_domain.logs.lines import Level
-from bifrost_domain.logs.redaction import Redactor, unkeyed
+from bifrost_domain.logs.redaction import Pseudonyms, Redactor, unkeyed
 from bifrost_domain.logs.templates import mask
 from bifrost_domain.ports import (
     Cache,
@@ -96,7 +97,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """What to analyse and how. `name` and `kind` describe the source as the user gave it.
 
     `provider` is None (as configured), "auto", "heuristic" or an entry's name; `model` overrides the entry's model.
-    `minimum`, `since` and `until` filter what is looked at. `timeout` (seconds) and `max_cost` (dollars) are the
+    `prompt` is the wording to ask with, None for the analyst's own. `minimum`, `since` and `until` filter what is
+    looked at. `timeout` (seconds) and `max_cost` (dollars) are the
     user's own limits: reaching one raises LimitReached after the report that exists was delivered. Without `fallback`
     a failing provider or storage raises instead of giving way.
     """
@@ -106,6 +108,7 @@ class Request(Struct, frozen=True, kw_only=True):
     logs: tuple[LogSource, ...]
     provider: str | None = None
     model: str | None = None
+    prompt: PromptVersion | None = None
     language: Language = Language.EN
     minimum: Level | None = None
     since: datetime | None = None
@@ -194,7 +197,8 @@ class Analyst:
     """Runs analyses. What costs time to open (models, storage, cache) comes as a function and is opened when needed.
 
     `open_model(name, model)` gives the configured entry `name`, with another model where `model` is not None; it raises
-    ConfigurationError for an unknown name. `secret` is the installation's key.
+    ConfigurationError for an unknown name. `secret` is the installation's key. With `pseudonyms`, hosts, users and
+    addresses have names of its making in everything that comes out; only its holder can turn them back.
     """
 
     def __init__(
@@ -215,6 +219,7 @@ class Analyst:
         new_id: NewId,
         chance: Chance,
         open_shard: Callable[[], Shard] | None = None,
+        pseudonyms: Pseudonyms | None = None,
         version: PromptVersion = ROOT_CAUSE,
     ) -> None:
         self._open_model = open_model
@@ -232,6 +237,7 @@ class Analyst:
         self._new_id = new_id
         self._chance = chance
         self._open_shard = open_shard
+        self._pseudonyms = pseudonyms
         self._version = version
 
     async def analyse(self, request: Request) -> AsyncGenerator[Event, None]:
@@ -247,8 +253,8 @@ class Analyst:
             async for step in steps:
                 yield step
         limit = reading.limit
-        wide = await reading.digest(Budget())
-        offline = await asyncio.to_thread(diagnose, wide, request.language)
+        diagnosis = await reading.diagnosis()
+        wide, offline = diagnosis.digest, diagnosis.report(request.language)
 
         finished: Analysis | None = None
         reason: str | None = None
@@ -347,17 +353,23 @@ class Analyst:
         budget: Budget,
         *,
         templates: bool = False,
+        named: bool = True,
         told: Callable[[Reading], None] = lambda reading: None,
     ) -> tuple[Digest, tuple[tuple[str, str], ...]]:
         """The evidence digest alone, and the inputs that could not be read. Raises NoReadableInput, EmptyLog.
 
-        With `templates` all lines are mined for them, not only those that are looked at. `told` hears of the progress.
+        With `templates` all lines are mined for them, not only those that are looked at. Without `named` it has no
+        fingerprint, and the diagnosis that one is taken of is not made. `told` hears of the progress.
         """
         reading = _Intake(self, request, templates=templates)
         async with aclosing(reading.read(None)) as steps:
             async for step in steps:
                 told(step)
-        return await reading.digest(budget), tuple(reading.failed)
+        digest = await reading.digest(budget)
+        return await reading.named(digest) if named else digest, tuple(reading.failed)
+
+    def _wording(self, request: Request) -> PromptVersion:
+        return request.prompt or self._version
 
     def _candidates(self, request: Request) -> tuple[str, ...]:
         name = request.provider or self._provider
@@ -369,14 +381,15 @@ class Analyst:
         self, request: Request, reading: "_Intake", description: ModelDescription
     ) -> tuple[Digest, Prompt]:
         """The digest and the prompt that fit the model's context, the answer included. Raises ModelUnavailable."""
-        output = min(prompts.MAX_OUTPUT_TOKENS, description.max_output_tokens, description.context_tokens // 3)
-        room = description.context_tokens - prompts.overhead(self._version, output)
+        output = min(description.max_output_tokens, prompts.output_tokens(description.context_tokens))
+        version = self._wording(request)
+        room = description.context_tokens - prompts.overhead(version, output)
         budget = min(request.budget or self._budget, room)
         while budget >= LEAST_BUDGET:
             digest = await reading.digest(Budget(tokens=budget))
             text = "\n".join(line.text for line in digest.lines)
             nonce = hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
-            prompt = prompts.render(self._version, digest, request.language, nonce, output)
+            prompt = prompts.render(version, digest, request.language, nonce, output)
             excess = prompt.context_tokens - description.context_tokens
             if excess <= 0:
                 return digest, prompt
@@ -396,9 +409,10 @@ class Analyst:
                 identity.provider,
                 identity.model,
                 msgspec.json.encode(identity.options, order="deterministic").decode(),
-                self._version.checksum,
+                self._wording(request).checksum,
                 str(request.language),
                 "pii" if self._redact_pii else "no-pii",
+                "names" if self._pseudonyms is None else "pseudonyms",
                 *(f"{files[line.file]}:{mask(unkeyed(line.text))}" for line in digest.lines),
             ),
         )
@@ -432,6 +446,7 @@ class _Intake:
         self._request = request
         self._templates = templates
         self._digesters: list[Digester] = []
+        self._diagnosis: Diagnosis | None = None
         self._bytes = 0
         self._total: int | None = None
         self.failed: list[tuple[str, str]] = []
@@ -440,7 +455,7 @@ class _Intake:
     async def read(self, deadline: float | None) -> AsyncGenerator[Reading, None]:
         """Reads all inputs, or up to the deadline. Raises NoReadableInput where none could be read, EmptyLog."""
         error: InvalidInput | None = None
-        redactor = Redactor(self._analyst._secret, pii=self._analyst._redact_pii)
+        redactor = Redactor(self._analyst._secret, pii=self._analyst._redact_pii, pseudonyms=self._analyst._pseudonyms)
         sizes = await asyncio.to_thread(lambda: [log.size for log in self._request.logs])
         known = [size for size in sizes if size is not None]
         self._total = sum(known) if len(known) == len(sizes) else None
@@ -510,8 +525,21 @@ class _Intake:
                 shard.close()
 
     async def digest(self, budget: Budget) -> Digest:
+        """A digest within `budget`, without a fingerprint."""
         source = Source(name=self._request.name, kind=self._request.kind)
         return await asyncio.to_thread(combine, self._digesters, source, budget)
+
+    async def diagnosis(self) -> Diagnosis:
+        """What the offline analyst makes of the widest digest, which has the fingerprint."""
+        if self._diagnosis is None:
+            found = await asyncio.to_thread(examine, await self.digest(Budget()))
+            name = fingerprint(found.identity())
+            self._diagnosis = structs.replace(found, digest=structs.replace(found.digest, fingerprint=name))
+        return self._diagnosis
+
+    async def named(self, digest: Digest) -> Digest:
+        """`digest` with the fingerprint of the widest one, so that no budget plays a part in it."""
+        return structs.replace(digest, fingerprint=(await self.diagnosis()).digest.fingerprint)
 
 
 class _Run:
@@ -537,6 +565,7 @@ class _Run:
         self._identity: ModelIdentity
         self._grounded: Grounded
         self._usage = Usage()
+        self._truncated = False
         self._hit = False
         self.cacheable: tuple[CacheKey, CachedReport] | None = None
 
@@ -546,14 +575,15 @@ class _Run:
         model = await analyst._open_model(self._name, request.model)
         self._identity = model.identity
         description = await self._describe(model)
-        self._digest, prompt = await analyst._compose(request, self._reading, description)
+        digest, prompt = await analyst._compose(request, self._reading, description)
+        self._digest = await self._reading.named(digest)
         yield Reduced(digest=self._digest)
 
         key = analyst._key(request, model.identity, self._digest)
         if request.use_cache and (cached := await analyst._cached(key)) is not None:
             again = reground(cached.report, cached.timeline_quotes, self._digest)
             if again is not None:
-                self._grounded, self._hit = again, True
+                self._grounded, self._hit = merge(again, self._offline, prompt.system), True
                 yield CacheHit(identity=model.identity)
                 return
 
@@ -566,10 +596,15 @@ class _Run:
                 text += piece
                 yield Token(text=piece)
         try:
-            answer = parse(text)
+            answer = self._read(text)
         except BadAnswer as bad:
-            yield Repairing(complaint=bad.message)
             again_prompt = prompts.repair(prompt, text, bad.message)
+            if again_prompt.context_tokens > description.context_tokens:
+                raise BadAnswer(
+                    f"its answer was no valid report, and its context has no room for a second try: {bad.message}",
+                    provider=self._name,
+                ) from bad
+            yield Repairing(complaint=bad.message)
             self._check_cost(_estimate(again_prompt, description)[1], description)
             text = ""
             async with aclosing(self._ask(model, again_prompt, description)) as pieces:
@@ -577,14 +612,16 @@ class _Run:
                     text += piece
                     yield Token(text=piece)
             try:
-                answer = parse(text)
+                answer = self._read(text)
             except BadAnswer as worse:
                 raise BadAnswer(
                     f"its answer was no valid report, the second try included: {worse.message}", provider=self._name
                 ) from worse
-        self._grounded = ground(answer, self._digest, self._offline)
-        if request.use_cache:
-            report = self._grounded.report
+        own = verify(answer, self._digest)
+        self._grounded = merge(own, self._offline, prompt.system)
+        invented = own.grounding.claims and not own.grounding.verified
+        if request.use_cache and not invented:
+            report = own.report
             self.cacheable = (
                 key,
                 CachedReport(
@@ -596,8 +633,17 @@ class _Run:
                 ),
             )
 
+    def _read(self, text: str) -> Answer:
+        """The answer in `text`; where the output limit cut it, what was complete of it. Raises BadAnswer."""
+        try:
+            return parse(text)
+        except BadAnswer:
+            if not self._truncated:
+                raise
+            return salvage(text)
+
     def analysis(self, began: float) -> Analysis:
-        version = self._analyst._version
+        version = self._analyst._wording(self._request)
         return Analysis(
             id=self._analyst._new_id(),
             created_at=self._analyst._clock(),
@@ -644,6 +690,7 @@ class _Run:
                         if event is None:
                             raise BadAnswer("its answer ended without an end", provider=self._name)
                         if isinstance(event, Completed):
+                            self._truncated = event.truncated
                             self._count(event, description)
                             return
                         started = True

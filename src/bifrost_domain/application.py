@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from bifrost_domain.analysis import Analyst
+from bifrost_domain.logs.redaction import Pseudonyms
 from bifrost_domain.ports import Cache, LanguageModel, Storage
 
 
@@ -12,10 +13,12 @@ class Application(Struct, frozen=True, kw_only=True):
     """The use cases, and the ports for plain reads. What costs time to open is opened by its first use.
 
     `open_storage` raises StorageUnavailable, `open_cache` CacheUnavailable, `open_model(name, model)` the
-    ConfigurationError of an unknown name or option.
+    ConfigurationError of an unknown name or option. `pseudonyms`, where they are on, turns the names of this run
+    back: for a local display, and for nothing else.
     """
 
     analyst: Analyst
     open_storage: Callable[[], Awaitable[Storage]]
     open_cache: Callable[[], Awaitable[Cache]]
     open_model: Callable[[str, str | None], Awaitable[LanguageModel]]
+    pseudonyms: Pseudonyms | None = None

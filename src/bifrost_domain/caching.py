@@ -17,7 +17,7 @@ CacheKey = NewType("CacheKey", str)
 
 
 class CachedReport(Struct, frozen=True, kw_only=True):
-    """A verified model report with what is needed to serve it again.
+    """A model's own verified report, before it is merged with the heuristic's, and what is needed to serve it again.
 
     Its quotes are looked up anew in the next input; `timeline_quotes` are the lines behind the timeline's entries.
     """

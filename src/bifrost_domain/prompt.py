@@ -1,12 +1,13 @@
 """What a model is asked: immutable prompt versions, and how one becomes a request about a digest."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import re2
 from msgspec import Struct
 
-from bifrost_domain.errors import BadPrompt
+from bifrost_domain.errors import BadPrompt, PromptNotFound
 from bifrost_domain.logs import tokens
 from bifrost_domain.logs.digest import Digest
 from bifrost_domain.logs.evidence import GAP, shown
@@ -14,6 +15,9 @@ from bifrost_domain.logs.lines import Line
 from bifrost_domain.report import Category, Language, Severity
 
 MAX_OUTPUT_TOKENS = 1500
+"""Room for a full answer."""
+SHORT_OUTPUT_TOKENS = 512
+"""Room for an answer of a root cause and three quotes."""
 
 
 class PromptVersion(Struct, frozen=True, kw_only=True):
@@ -79,11 +83,21 @@ the excerpt does not tell the cause: category "unknown" and a confidence below 0
 What is the root cause? Answer with the JSON object only.""",
 )
 
-_LANGUAGES = {Language.EN: "English", Language.KO: "Korean (한국어)"}
+PUBLISHED = (ROOT_CAUSE,)
+"""Every wording that comes with Bifrost, oldest first."""
 
-_TEXT: dict[str, Any] = {"type": "string"}
-_OPTIONAL_TEXT: dict[str, Any] = {"type": ["string", "null"]}
-_NAMES: dict[str, Any] = {"type": "array", "items": _TEXT, "maxItems": 20}
+
+def find(reference: str, published: Iterable[PromptVersion] = PUBLISHED) -> PromptVersion:
+    """The version behind `NAME@VERSION`, or the newest behind `NAME`. Raises PromptNotFound, naming what there is."""
+    known = {f"{version.name}@{version.version}": version for version in published}
+    newest = {version.name: version for version in sorted(known.values(), key=lambda version: version.version)}
+    version = known.get(reference) or newest.get(reference)
+    if version is None:
+        raise PromptNotFound(f"there is no prompt {reference!r}", hint=f"there are {', '.join(known)}")
+    return version
+
+
+_LANGUAGES = {Language.EN: "English", Language.KO: "Korean (한국어)"}
 
 
 def _object(**properties: dict[str, Any]) -> dict[str, Any]:
@@ -95,31 +109,37 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-ANSWER_SCHEMA: dict[str, Any] = _object(
-    severity={"type": "string", "enum": [str(severity) for severity in Severity]},
-    category={"type": "string", "enum": [str(category) for category in Category]},
-    summary=_TEXT,
-    root_cause=_TEXT,
-    confidence={"type": "number", "minimum": 0, "maximum": 1},
-    files=_NAMES,
-    tests=_NAMES,
-    evidence={
-        "type": "array",
-        "maxItems": 8,
-        "items": _object(file=_OPTIONAL_TEXT, line={"type": "integer"}, quote=_TEXT, reason=_TEXT),
-    },
-    actions={
-        "type": "array",
-        "maxItems": 4,
-        "items": _object(title=_TEXT, command=_OPTIONAL_TEXT, why=_TEXT),
-    },
-    timeline={
-        "type": "array",
-        "maxItems": 6,
-        "items": _object(at=_OPTIONAL_TEXT, line={"type": "integer"}, event=_TEXT),
-    },
-)
-"""What the model has to answer. Flat and without references: small models and grammar compilers follow it."""
+def answer_schema(max_output_tokens: int = MAX_OUTPUT_TOKENS) -> dict[str, Any]:
+    """What a model has to answer (JSON Schema 2020-12), in proportion to the tokens that it may write.
+
+    Flat and without references: small models and grammar compilers follow it. Every list and string is bounded, since a
+    small model that falls into a loop leaves it only where the grammar ends the string. Constrained decoding keeps to
+    the order of the members, and what an output limit cuts is the end: the evidence comes first, so that the
+    conclusion is drawn from it, and what the heuristic fills in best comes last. The confidence is one of eleven, as
+    grammars do not keep to the range of a fraction.
+    """
+    share = min(1.0, max_output_tokens / MAX_OUTPUT_TOKENS)
+
+    def text(most: int, *, optional: bool = False) -> dict[str, Any]:
+        return {"type": ["string", "null"] if optional else "string", "maxLength": max(40, int(most * share))}
+
+    def several(most: int, item: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "array", "maxItems": max(1, round(most * share)), "items": item}
+
+    line = {"type": "integer", "minimum": 0, "maximum": 999_999_999_999}
+    return _object(
+        evidence=several(8, _object(file=text(160, optional=True), line=line, quote=text(300), reason=text(160))),
+        severity={"type": "string", "enum": [str(severity) for severity in Severity]},
+        category={"type": "string", "enum": [str(category) for category in Category]},
+        root_cause=text(800),
+        summary=text(240),
+        confidence={"type": "number", "enum": [tenth / 10 for tenth in range(11)]},
+        actions=several(4, _object(title=text(120), command=text(200, optional=True), why=text(160))),
+        files=several(8, text(120)),
+        tests=several(8, text(120)),
+        timeline=several(6, _object(at=text(40, optional=True), line=line, event=text(160))),
+    )
+
 
 _CHAT_MARKS = re2.compile(
     r"(?i)<\|[^|<>\n]{0,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
@@ -151,6 +171,12 @@ def excerpt(lines: tuple[Line, ...]) -> str:
     return "\n".join(rows)
 
 
+def output_tokens(context_tokens: int) -> int:
+    """Tokens to leave for the answer in a context of that size: an eighth of it, as small models ramble and fill what
+    they get, but room for a short answer and no more than for a full one; a third of it where it is tiny."""
+    return min(MAX_OUTPUT_TOKENS, max(SHORT_OUTPUT_TOKENS, context_tokens // 8), context_tokens // 3)
+
+
 def overhead(version: PromptVersion, max_output_tokens: int) -> int:
     """Tokens that a request needs beside the log: the wording, the schema's share, and the answer."""
     return tokens.estimate(version.system) + tokens.estimate(version.user) + 200 + max_output_tokens
@@ -179,7 +205,7 @@ def render(
     return Prompt(
         system=system,
         user=user,
-        schema=ANSWER_SCHEMA,
+        schema=answer_schema(max_output_tokens),
         context_tokens=tokens.estimate(system) + tokens.estimate(user) + 200 + max_output_tokens,
         max_output_tokens=max_output_tokens,
     )

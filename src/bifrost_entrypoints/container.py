@@ -21,6 +21,7 @@ from bifrost_domain.application import Application
 from bifrost_domain.caching import CachePolicy
 from bifrost_domain.errors import ConfigurationError
 from bifrost_domain.logs.digester import Shard
+from bifrost_domain.logs.redaction import Pseudonyms
 from bifrost_domain.ports import Cache, LanguageModel, Storage
 from bifrost_entrypoints.settings import Settings, cache_ttl, data_home
 
@@ -152,6 +153,10 @@ def _make_key(path: Path) -> bytes:
     return key
 
 
+def open_pseudonyms(settings: Settings, key: bytes) -> Pseudonyms | None:
+    return Pseudonyms(key) if settings.redaction.pseudonyms else None
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -197,6 +202,7 @@ class Container(containers.DeclarativeContainer):
     storage = providers.Resource(open_storage, settings)
     cache = providers.Resource(open_cache, settings)
     key = providers.Singleton(installation_key, settings)
+    pseudonyms = providers.Singleton(open_pseudonyms, settings, key)
     clock = providers.Object(utc_now)
     monotonic = providers.Object(time.monotonic)
     new_id = providers.Object(uuid7)
@@ -224,9 +230,15 @@ class Container(containers.DeclarativeContainer):
         new_id=new_id,
         chance=chance,
         open_shard=providers.Object(open_shard),
+        pseudonyms=pseudonyms,
     )
     application = providers.Singleton(
-        Application, analyst=analyst, open_model=open_model, open_storage=open_storage, open_cache=open_cache
+        Application,
+        analyst=analyst,
+        open_model=open_model,
+        open_storage=open_storage,
+        open_cache=open_cache,
+        pseudonyms=pseudonyms,
     )
 
 

@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     DONE = 0
     """The report was printed."""
     SEVERITY_REACHED = 1
-    """Only with --fail-on: the report is at least that severe."""
+    """Only with --fail-on: the report is at least that severe; or with --fail-under: a score is lower."""
     USAGE = 2
     """Wrong usage or configuration."""
     FAILED = 3

@@ -73,10 +73,12 @@ class Redaction(Section, frozen=True):
 
     pii: mask e-mail addresses and payment card numbers as well. key: the installation's key for placeholders and cache
     keys, at least 32 characters; replicas that share a cache share it. Without one, a random key is made once and
-    kept in `$XDG_DATA_HOME/bifrost/key`.
+    kept in `$XDG_DATA_HOME/bifrost/key`. pseudonyms: name hosts, users, IP, MAC and e-mail addresses by keyed stand-ins
+    such as `host-k7q2m4`; only a report as text on a terminal shows them as they are.
     """
 
     pii: bool = True
+    pseudonyms: bool = False
     key: Secret | None = None
 
 

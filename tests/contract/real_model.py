@@ -17,11 +17,17 @@ import msgspec
 import pytest
 
 from bifrost_adapters.slots import open_slot
+from bifrost_domain.diagnosis import diagnose
 from bifrost_domain.errors import ModelUnavailable
+from bifrost_domain.grounding import ground, parse, salvage
+from bifrost_domain.logs.digester import Budget, Digester
+from bifrost_domain.logs.redaction import Redactor
 from bifrost_domain.ports import Completed, Delta, ModelEvent
-from bifrost_domain.prompt import Prompt
+from bifrost_domain.prompt import ROOT_CAUSE, Prompt, output_tokens, overhead, render
+from bifrost_domain.report import Language
 
 SERVER = Path(__file__).parents[2] / "scripts" / "serve_small_model.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "tls-expired"
 MODEL = "smollm2:135m"
 START_SECONDS = 120
 SCHEMA = {
@@ -75,6 +81,27 @@ async def test_a_real_answer_streams_in_pieces_and_meets_the_schema(host: str) -
     assert completed.input_tokens > 20
     assert 0 < completed.output_tokens <= 60
     assert not completed.truncated
+
+
+async def test_a_whole_request_about_a_real_log_is_answered_in_a_small_context(host: str) -> None:
+    """The answer of so small a model may be nonsense, but it ends by itself or at its limit, and is a report."""
+    context = 2048
+    output = output_tokens(context)
+    digester = Digester("incident.log", Redactor(b"k" * 32))
+    digester.feed((EXAMPLE / "incident.log").read_bytes())
+    digest = digester.finish(Budget(tokens=context - overhead(ROOT_CAUSE, output) - 100))
+    prompt = render(ROOT_CAUSE, digest, Language.EN, "0" * 32, output)
+    assert prompt.context_tokens <= context
+    *deltas, completed = await ask(host, prompt)
+    assert isinstance(completed, Completed)
+    assert completed.output_tokens <= output
+    text = "".join(delta.text for delta in deltas if isinstance(delta, Delta))
+    answer = salvage(text) if completed.truncated else parse(text)
+    offline = diagnose(digest)
+    report = ground(answer, digest, offline, prompt.system).report
+    assert report.severity >= offline.severity
+    assert {item.line_start for item in offline.evidence} <= {item.line_start for item in report.evidence}
+    assert all(item.verified for item in report.evidence)
 
 
 async def test_the_same_question_gets_the_same_answer(host: str) -> None:

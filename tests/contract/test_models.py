@@ -22,7 +22,7 @@ from bifrost_domain.errors import (
     ModelUnavailable,
 )
 from bifrost_domain.ports import Completed, Delta, LanguageModel, ModelEvent
-from bifrost_domain.prompt import ANSWER_SCHEMA, Prompt
+from bifrost_domain.prompt import Prompt, answer_schema
 from tests.contract.choices_models import CHOICES, ModelChoice
 from tests.contract.servers.wire import Behaviour, Request, Stub
 
@@ -98,7 +98,7 @@ def a_prompt(*, context_tokens: int = 2000, max_output_tokens: int = 500) -> Pro
     return Prompt(
         system="You read logs.",
         user=ASKED,
-        schema=ANSWER_SCHEMA,
+        schema=answer_schema(),
         context_tokens=context_tokens,
         max_output_tokens=max_output_tokens,
     )

@@ -28,10 +28,11 @@ from bifrost_domain.errors import (
     ShardLost,
     StorageUnavailable,
 )
+from bifrost_domain.grounding import HEURISTIC_MARK
 from bifrost_domain.history import HistoryQuery
 from bifrost_domain.logs.census import Tally
 from bifrost_domain.ports import Cache, Completed, Delta, LanguageModel, ModelDescription, ModelIdentity, Storage
-from bifrost_domain.prompt import Prompt
+from bifrost_domain.prompt import Prompt, PromptVersion
 from bifrost_domain.report import Analysis, Category, Severity
 
 LOG = """\
@@ -69,8 +70,11 @@ class Log:
             raise self._error
 
 
+CUT = "<cut at the output limit>"
+
+
 class Actor:
-    """A model that acts out a scene for each request: text is streamed, an error raised, a number slept."""
+    """A model that acts out a scene for each request: text is streamed, an error raised, a number slept, CUT cuts."""
 
     def __init__(self, *scenes: Sequence[Step], price: float | None = None, context: int = 8192) -> None:
         self.identity = ModelIdentity(provider="actor", model="m1")
@@ -95,6 +99,9 @@ class Actor:
             for step in scene:
                 if isinstance(step, BifrostError):
                     raise step
+                if step == CUT:
+                    yield Completed(input_tokens=1000, output_tokens=100, truncated=True)
+                    return
                 if isinstance(step, float):
                     await asyncio.sleep(step)
                 else:
@@ -235,6 +242,66 @@ async def test_an_invalid_answer_is_repaired_once(make: Any) -> None:
     assert finished(events).engine.provider == "actor"
     assert finished(events).usage.input_tokens == 2000
     assert "no json" in actor.asked[1].user
+
+
+async def test_an_answer_cut_at_the_output_limit_is_salvaged_without_a_second_try(make: Any) -> None:
+    first, *__ = json.loads(ANSWER)["evidence"]
+    cut = json.dumps({"evidence": [first], "root_cause": "The pool ran dry."})[:-1] + ', "summary": "The po'
+    actor = Actor([cut, CUT])
+    analysis = await make({"actor": actor}).result()
+    assert len(actor.asked) == 1
+    assert (analysis.engine.provider, analysis.grounding.verified) == ("actor", 1)
+    assert not analysis.report.evidence[0].reason.startswith(HEURISTIC_MARK)
+    assert analysis.report.category is Category.DATABASE
+
+
+async def test_the_same_text_is_no_report_where_nothing_cut_it(make: Any) -> None:
+    actor = Actor(['{"evidence": [], "root_cause": "The pool ran dry.", "summary": "The po'], [ANSWER])
+    await make({"actor": actor}).result()
+    assert len(actor.asked) == 2
+
+
+async def test_a_context_without_room_for_a_second_try_is_not_asked_twice(make: Any) -> None:
+    actor = Actor(["no json " * 400], [ANSWER], context=2048)
+    noise = "".join(
+        f"2026-11-20T03:07:{n % 60:02d}Z ERROR step {n} of job {n * 7} broke: {n * 31}\n" for n in range(400)
+    )
+    analysis = await make({"actor": actor}).result(LOG + noise)
+    assert len(actor.asked) == 1
+    assert analysis.engine.degraded
+    assert "no room for a second try" in (analysis.engine.degraded_reason or "")
+
+
+async def test_a_hit_is_merged_with_the_heuristics_view_of_the_present_log(make: Any) -> None:
+    hollow = json.dumps(json.loads(ANSWER) | {"root_cause": "error", "summary": "error"})
+    stage = make({"actor": Actor([hollow])})
+    fresh = await stage.result()
+    later = await stage.result(LOG.replace("2026-11-20T03:05", "2026-11-21T11:47"))
+    assert later.cache.hit
+    assert later.report.root_cause == fresh.report.root_cause
+    assert later.report.root_cause.startswith(HEURISTIC_MARK)
+    assert all(entry.at is None or entry.at.startswith("2026-11-21") for entry in later.report.timeline)
+
+
+async def test_an_answer_whose_quotes_were_all_invented_is_not_kept(make: Any) -> None:
+    invented = [{"line": 1, "quote": "no such words in the log", "reason": "made up"}]
+    actor = Actor([json.dumps(json.loads(ANSWER) | {"evidence": invented})])
+    stage = make({"actor": actor})
+    await stage.result()
+    assert not (await stage.result()).cache.hit
+    assert len(actor.asked) == 2
+
+
+async def test_a_request_brings_its_own_prompt(make: Any) -> None:
+    own = PromptVersion(name="mine", version=3, system="Be brief. {{language}}", user="{{log}}")
+    actor = Actor([ANSWER])
+    stage = make({"actor": actor})
+    await stage.result()
+    analysis = await stage.result(prompt=own)
+    assert len(actor.asked) == 2
+    assert actor.asked[1].system == "Be brief. English"
+    assert analysis.engine.prompt is not None
+    assert (analysis.engine.prompt.name, analysis.engine.prompt.version) == ("mine", 3)
 
 
 async def test_a_second_invalid_answer_gives_way_and_is_never_cached(make: Any) -> None:
@@ -415,7 +482,8 @@ async def test_an_instruction_in_the_log_does_not_lower_the_severity(make: Any) 
     analysis = await make({"actor": Actor([fooled])}).result(text)
     assert analysis.report.severity >= Severity.ERROR
     assert analysis.report.category is Category.DATABASE
-    assert analysis.report.confidence <= 0.3
+    assert analysis.report.root_cause.startswith(HEURISTIC_MARK)
+    assert all(item.reason.startswith(HEURISTIC_MARK) for item in analysis.report.evidence)
 
 
 async def test_a_low_confidence_is_kept_for_a_shorter_time() -> None:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from bifrost_domain.logs.digest import Digest, Source
 from bifrost_domain.logs.digester import Budget, Digester, combine, render
-from bifrost_domain.logs.fingerprint import fingerprint
 from bifrost_domain.logs.lines import Level
 from bifrost_domain.logs.redaction import Redactor
 
@@ -302,38 +301,3 @@ def test_templates_count_the_whole_log() -> None:
     digest = digest_of("\n".join([*busy(300), "FATAL: gone"]), Budget(characters=300))
     assert sum(template.count for template in digest.templates) == 301
     assert 0 < digest.coverage.templates_shown <= digest.coverage.templates == len(digest.templates)
-
-
-INCIDENT = """\
-{t}:01Z INFO api-7f9c6d5b4-{pod} listening on port {port}
-{t}:02Z INFO warm-up of cache took {n} ms
-{t}:03Z ERROR request 5f{n}3c2a1-77aa-4c55-9f00-0123456789ab failed: connection to 10.0.{n}.7:{port} refused
-{t}:04Z INFO retrying
-{t}:05Z ERROR giving up after 5 attempts
-"""
-
-
-def incident(minute: int, pod: str, noise: str = "") -> str:
-    return noise + INCIDENT.format(
-        t=f"2026-11-{minute % 28 + 1:02d}T10:{minute:02d}", pod=pod, port=4000 + minute, n=minute
-    )
-
-
-def test_two_logs_of_one_incident_share_a_fingerprint() -> None:
-    first = digest_of(incident(12, "x2x9z"))
-    second = digest_of(incident(47, "q8w4k", noise="2026-11-20T10:00:00Z INFO unrelated chatter\n"))
-    assert first.fingerprint == second.fingerprint
-
-
-def test_two_incidents_differ_in_their_fingerprint() -> None:
-    other = incident(12, "x2x9z").replace("connection to", "certificate of")
-    assert digest_of(incident(12, "x2x9z")).fingerprint != digest_of(other).fingerprint
-
-
-@given(st.lists(st.sampled_from(["disk full", "timeout after 30 s", "timeout after 45 s", "no route"]), max_size=8))
-def test_neither_order_nor_number_changes_a_fingerprint(messages: list[str]) -> None:
-    assert fingerprint(messages) == fingerprint([*reversed(messages), *messages])
-
-
-def test_texts_are_kept_apart_in_a_fingerprint() -> None:
-    assert fingerprint(["ab", "c"]) != fingerprint(["a", "bc"])

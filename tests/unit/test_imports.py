@@ -40,6 +40,13 @@ def test_the_offline_path_loads_no_client_and_no_database(arguments: list[str], 
     assert not modules_after(arguments, tmp_path, "ERROR: it broke\n") & HEAVY
 
 
+def test_scoring_the_heuristic_loads_no_client_and_no_database(tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "app.log").write_text("ERROR: it broke\n")
+    (tmp_path / "case" / "truth.json").write_text('{"log": "app.log", "severity": "error"}')
+    assert not modules_after(["eval", str(tmp_path)], tmp_path) & HEAVY
+
+
 def test_an_offline_report_is_printed_before_the_storage_is_imported(tmp_path: Path) -> None:
     program = (
         "import sys\n"

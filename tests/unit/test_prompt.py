@@ -1,16 +1,19 @@
 """What a model is asked is fenced, bounded and free of what could pass for an instruction."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bifrost_domain import prompt
-from bifrost_domain.errors import BadPrompt
+from bifrost_domain.errors import BadPrompt, PromptNotFound
 from bifrost_domain.grounding import Answer
 from bifrost_domain.logs import tokens
 from bifrost_domain.logs.evidence import shown
-from bifrost_domain.prompt import ANSWER_SCHEMA, ROOT_CAUSE, PromptVersion, neutral, render, repair
+from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion, answer_schema, find, neutral, render, repair
 from bifrost_domain.report import Category, Language, Severity
 from tests.unit.test_grounding import TEXTS, a_digest
 
@@ -49,10 +52,59 @@ def test_an_unknown_variable_is_refused() -> None:
 
 
 def test_the_schema_and_the_decoder_agree() -> None:
-    assert set(ANSWER_SCHEMA["properties"]) == {field.name for field in msgspec.structs.fields(Answer)}
-    assert ANSWER_SCHEMA["properties"]["severity"]["enum"] == [str(item) for item in Severity]
-    assert ANSWER_SCHEMA["properties"]["category"]["enum"] == [str(item) for item in Category]
-    assert "$ref" not in str(ANSWER_SCHEMA)
+    schema = answer_schema()
+    assert set(schema["properties"]) == {field.name for field in msgspec.structs.fields(Answer)}
+    assert schema["properties"]["severity"]["enum"] == [str(item) for item in Severity]
+    assert schema["properties"]["category"]["enum"] == [str(item) for item in Category]
+    assert "$ref" not in str(schema)
+
+
+def parts_of(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield schema
+    for inner in (*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])):
+        yield from parts_of(inner)
+
+
+@pytest.mark.parametrize("output", [64, 512, 1024, 1500, 4096])
+def test_every_list_and_string_of_the_answer_is_bounded(output: int) -> None:
+    for part in parts_of(answer_schema(output)):
+        if part["type"] == "array":
+            assert part["maxItems"] >= 1
+        elif "string" in part["type"] and "enum" not in part:
+            assert 40 <= part["maxLength"] <= 800
+        elif part["type"] == "number":
+            assert part["enum"][0] == 0
+            assert part["enum"][-1] == 1
+
+
+def test_a_smaller_answer_has_tighter_bounds_and_the_same_members() -> None:
+    small, large = answer_schema(512)["properties"], answer_schema(1500)["properties"]
+    assert list(small) == list(large)
+    assert next(iter(small)) == "evidence"
+    assert small["evidence"]["maxItems"] < large["evidence"]["maxItems"]
+    assert small["root_cause"]["maxLength"] < large["root_cause"]["maxLength"]
+    assert answer_schema(1500) == answer_schema(9000)
+
+
+@pytest.mark.parametrize(
+    ("context", "output"),
+    [(600, 200), (1536, 512), (2048, 512), (4096, 512), (8192, 1024), (16_384, 1500), (1_000_000, 1500)],
+)
+def test_the_answer_gets_a_share_of_the_context(context: int, output: int) -> None:
+    assert prompt.output_tokens(context) == output
+
+
+def test_a_prompt_is_found_by_version_and_by_name() -> None:
+    second = PromptVersion(name="root-cause", version=2, system="", user="")
+    assert find("root-cause@1", (ROOT_CAUSE, second)) is ROOT_CAUSE
+    assert find("root-cause", (ROOT_CAUSE, second)) is second
+
+
+@pytest.mark.parametrize("reference", ["root-cause@9", "nothing", "", "@1"])
+def test_an_unknown_prompt_is_refused_and_the_known_ones_are_named(reference: str) -> None:
+    with pytest.raises(PromptNotFound) as caught:
+        find(reference)
+    assert "root-cause@1" in caught.value.hint
 
 
 def test_a_repair_keeps_the_request_and_quotes_the_complaint() -> None:

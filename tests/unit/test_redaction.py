@@ -91,6 +91,19 @@ def test_nearly_every_changed_line_of_the_corpus_held_a_secret(score: ModuleType
     assert 1 - len(wrongly) / len(changed) >= 0.97, wrongly
 
 
+@pytest.mark.parametrize("name", ["heldout", "unseen", "third", "fourth"])
+def test_what_the_held_out_lists_taught_is_not_forgotten(name: str, score: ModuleType) -> None:
+    samples = getattr(score, name)(SEED)
+    fine = Counter[bool]()
+    total = Counter(bool(sample.secrets) for sample in samples)
+    for sample in samples:
+        found = score.outputs(REDACTOR, sample)
+        kept = all(out == sample.text for out in found)
+        fine[bool(sample.secrets)] += not any(score.leaks(sample, out) for out in found) if sample.secrets else kept
+    assert fine[True] / total[True] >= 0.95
+    assert fine[False] / total[False] >= 0.97
+
+
 # The rules, one example each
 
 
@@ -186,6 +199,43 @@ def test_a_certificate_behind_a_cut_off_key_stays() -> None:
     certificate = [f"{DASHES}BEGIN CERTIFICATE{DASHES}", BODY, f"{DASHES}END CERTIFICATE{DASHES}"]
     masked = [result.text for result in REDACTOR.lines([BEGIN, BODY, *certificate])]
     assert masked[2:] == certificate
+
+
+# Lines that the one before gives away
+
+
+@pytest.mark.parametrize(
+    ("lines", "masked"),
+    [
+        (["Enter password:", "hunt3rX9"], ["Enter password:", "[REDACTED:password]"]),
+        (["use this password:", "", "0a1b2c3d4e5f", "x"], ["use this password:", "", "[REDACTED:password]", "x"]),
+        (["- name: DB_PASSWORD", "  value: hunt3r"], ["- name: DB_PASSWORD", "  value: [REDACTED:password]"]),
+        (
+            ["user,password,role", "bob,hunt3rX9,ops", "end"],
+            ["user,password,role", "bob,[REDACTED:password],ops", "end"],
+        ),
+        (["id | secret", "---+---", "1 | aB3dE5gH"], ["id | secret", "---+---", "1 | [REDACTED:password]"]),
+        (["< 334 UGFzc3dvcmQ6", "> aHVudDNyWDk="], ["< 334 UGFzc3dvcmQ6", "> [REDACTED:password]"]),
+    ],
+)
+def test_a_secret_behind_a_line_that_names_it_is_masked(lines: list[str], masked: list[str]) -> None:
+    assert [unkeyed(result.text) for result in REDACTOR.lines(lines)] == masked
+    data = "\n".join(lines).encode()
+    assert stream(data, 1) == stream(data)
+    assert unkeyed(stream(data).decode()).split("\n") == masked
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["wrong password:", "    at com.acme.Login.check(Login.java:12)"],
+        ["password:", "  required: true"],
+        ["id,token_count,price", "7,1532,19.90"],
+        ["the password was changed", "hunt3rX9"],
+    ],
+)
+def test_a_line_behind_one_that_only_speaks_of_secrets_stays(lines: list[str]) -> None:
+    assert [result.text for result in REDACTOR.lines(lines)] == lines
 
 
 # Placeholders

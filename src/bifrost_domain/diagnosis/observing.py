@@ -39,6 +39,8 @@ class Observations(Struct, frozen=True, kw_only=True):
     """What the catalogue sees in a digest. The failing part spans the indexes from `begin` to `end`, both included.
 
     `pipeline`: the log is that of a build or CI job, which ends with a verdict, other than that of a service.
+    `succeeded`: the log reaches the end of its job and its runner reports no failure.
+    `echoed`: indexes of lines in which a runner repeats the script and the inputs of a step before it runs it.
     """
 
     hits: tuple[Hit, ...]
@@ -46,6 +48,8 @@ class Observations(Struct, frozen=True, kw_only=True):
     pipeline: bool
     begin: int
     end: int
+    succeeded: bool = False
+    echoed: frozenset[int] = frozenset()
 
     def noted(self, *kinds: MarkKind) -> list[Note]:
         """The notes of these kinds inside the failing part, in order."""
@@ -108,6 +112,7 @@ def observe(lines: tuple[Line, ...]) -> Observations:
     steps: list[int] = []
     annotated: list[int] = []
     echoing = False
+    echoed: set[int] = set()
     for place, line in enumerate(lines):
         message = line.text[:SEARCHED_CHARACTERS]
         if "^[[" in message:
@@ -121,6 +126,8 @@ def observe(lines: tuple[Line, ...]) -> Observations:
             steps.append(place)
         elif message.startswith("##[error]"):
             annotated.append(place)
+        if echoing:
+            echoed.add(place)
         seen: set[int] = set()
         harmless: bool | None = None
         for form in _forms(line, message, contexts):
@@ -129,7 +136,7 @@ def observe(lines: tuple[Line, ...]) -> Observations:
                 if id(meaning) in seen:
                     continue
                 if harmless is None:
-                    harmless = (echoing and place != steps[-1]) or bool(contexts.harmless.search(message))
+                    harmless = echoing or bool(contexts.harmless.search(message))
                 if harmless and not _speaks_when_harmless(meaning):
                     continue
                 seen.add(id(meaning))
@@ -140,7 +147,9 @@ def observe(lines: tuple[Line, ...]) -> Observations:
                 else:
                     raw.append((place, meaning, groups))
     pipeline = any(note.kind is MarkKind.RUNNER for note in notes)
-    ends = annotated or [note.index for note in notes if note.kind is MarkKind.EXIT]
+    exits = [note.index for note in notes if note.kind is MarkKind.EXIT]
+    # The runner's own word on how a command ended comes before what programs in it say of theirs.
+    ends = annotated or [place for place in exits if lines[place].text.startswith('The command "')] or exits
     begin, end = 0, len(lines) - 1
     if pipeline and ends:
         begin, end = max((step for step in steps if step <= ends[0]), default=0), ends[-1]
@@ -150,11 +159,20 @@ def observe(lines: tuple[Line, ...]) -> Observations:
             index=place,
             signature=signature,
             groups=groups,
-            score=_score(lines[place], signature, contexts, pipeline, place < begin or place in survived, place > end),
+            score=_score(lines[place], signature, contexts, pipeline)
+            * _standing(signature, before=place < begin or place in survived, after=place > end),
         )
         for place, signature, groups in raw
     )
-    return Observations(hits=hits, notes=tuple(notes), pipeline=pipeline, begin=begin, end=end)
+    return Observations(
+        hits=hits,
+        notes=tuple(notes),
+        pipeline=pipeline,
+        begin=begin,
+        end=end,
+        succeeded=not annotated and any(note.kind is MarkKind.SUCCEEDED for note in notes),
+        echoed=frozenset(echoed),
+    )
 
 
 def _survived(notes: list[Note]) -> frozenset[int]:
@@ -188,10 +206,23 @@ def _groups(found: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _speaks_when_harmless(meaning: Signature | Mark) -> bool:
-    return isinstance(meaning, Mark) and meaning.kind in (MarkKind.HEALTHY, MarkKind.COMMAND)
+    return isinstance(meaning, Mark) and meaning.kind in (
+        MarkKind.HEALTHY,
+        MarkKind.COMMAND,
+        MarkKind.RUNNER,
+        MarkKind.TEST_PASSED,
+    )
 
 
-def _score(line: Line, signature: Signature, contexts: _Contexts, pipeline: bool, before: bool, after: bool) -> float:
+def _standing(signature: Signature, *, before: bool, after: bool) -> float:
+    """What is left of a line's weight outside the failing part. What a tool concluded in a step that passed is void;
+    trouble that a step survived may have come back later; what follows the end is the clean-up."""
+    if after or (before and signature.role is Role.VERDICT):
+        return 0.4
+    return 0.75 if before else 1.0
+
+
+def _score(line: Line, signature: Signature, contexts: _Contexts, pipeline: bool) -> float:
     score = signature.weight
     if signature.role is not Role.VERDICT and contexts.warning.search(line.text[:200]):
         if pipeline:
@@ -202,8 +233,4 @@ def _score(line: Line, signature: Signature, contexts: _Contexts, pipeline: bool
         score *= 0.9
     elif contexts.calm.search(line.text[:200]) and (signature.role is Role.SYMPTOM or signature.weight < 0.8):
         score *= 0.6
-    if after:
-        score *= 0.4
-    elif before:
-        score *= 0.75
     return score

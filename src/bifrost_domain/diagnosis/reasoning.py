@@ -2,8 +2,10 @@
 
 from bisect import bisect_left
 from datetime import timedelta
+from functools import cache
 from math import log2
 
+import re2
 from msgspec import Struct
 
 from bifrost_domain.diagnosis.observing import Hit, Observations
@@ -11,12 +13,18 @@ from bifrost_domain.diagnosis.signature import MarkKind, Role, Signature, Stage
 from bifrost_domain.logs.lines import Level, Line
 from bifrost_domain.report import Category
 
+ABSTAINED = 0.3
+"""The confidence in a category that only the purpose of the failing step suggests."""
 TELLING = 0.4
 """The least score a line needs to name a cause; below it the analyst abstains."""
 NEAR = 0.08
 """Candidates this close are rivals. In a service's log the earlier of them is the cause; a build's verdicts stand at
 its end, whatever came first, so that there only equals are decided by their order."""
 EQUAL = 0.02
+RUN_VERDICT = 0.75
+"""The least score of a test runner's own verdict; below it an assertion was seen at most."""
+DECISIVE = 0.2
+"""Outside trouble that outweighs the verdict of a test runner by so much is the cause all the same."""
 LOCAL = 45
 """So many lines of the original around a failure count as its surroundings."""
 FAR = 150
@@ -47,12 +55,29 @@ _OUTSIDE = frozenset(
 """Causes that lie outside the program under test."""
 _OVERRULES = frozenset({Category.NETWORK, Category.DNS, Category.TLS, Category.RATE_LIMIT, Category.DISK_FULL})
 """Of those, the ones that make a failed test or install their own consequence."""
+BESIDE = 10
+"""So many lines after the first hit of a signature may still belong to the same message."""
 _ALIKE = (
     {Category.LINT_FAILURE, Category.FORMATTING_FAILURE},
     {Category.COMPILE_ERROR, Category.TYPE_ERROR},
     {Category.NETWORK, Category.DNS, Category.TLS, Category.TIMEOUT, Category.RATE_LIMIT},
     {Category.OUT_OF_MEMORY, Category.KUBERNETES, Category.CRASH},
 )
+
+
+_PURPOSES = (
+    (Category.FORMATTING_FAILURE, r"\b(?:fmt|format|prettier|gofmt|rustfmt|black|isort)\b"),
+    (Category.LINT_FAILURE, r"\b(?:\w*lint\w*|clippy|checkstyle|shellcheck|rubocop|vet|pre-commit|codespell)\b"),
+    (Category.TYPE_ERROR, r"\b(?:type-?check|tsc|mypy|pyright|phpstan)\b"),
+    (Category.TEST_FAILURE, r"\b(?:\w*tests?|\w*unit|r?specs?|e2e|jest|mocha|cypress|playwright|prove|tox)\b"),
+    (Category.CONTAINER_BUILD, r"\b(?:docker|buildx|podman|buildah) .*build\b"),
+    (
+        Category.DEPENDENCY_INSTALL,
+        r"\b(?:(?:pip3?|npm|pnpm|yarn|poetry|bundle|composer|apt(?:-get)?) .*install|npm ci|uv sync)\b",
+    ),
+    (Category.COMPILE_ERROR, r"\b(?:build|compile|make|cmake|ninja)\b"),
+)
+"""What a step is for, by the words of its command; the first that fits counts."""
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -69,9 +94,9 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """The result: `cause` is None where the log does not tell. `underlying` is what lies beneath the
-    cause, `others` are tools that reject the same thing, `followed` is what came of it,
-    `recovery` the index of the line that says it passed."""
+    """The result: `cause` is None where the log does not tell; `step` is then the command that failed, if known.
+    `underlying` is what lies beneath the cause, `others` are tools that reject the same thing, `followed` is what came
+    of it, `recovery` the index of the line that says it passed."""
 
     category: Category
     confidence: float
@@ -81,15 +106,16 @@ class Finding(Struct, frozen=True, kw_only=True):
     followed: tuple[Candidate, ...] = ()
     failed: bool = False
     recovery: int | None = None
+    step: str = ""
 
 
 def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
     """The most likely first cause among everything the catalogue recognised."""
     candidates = _candidates(observations)
     exits = observations.noted(MarkKind.EXIT)
-    errors = [index for index, line in enumerate(lines) if line.level in LOUD]
+    errors = [index for index, line in enumerate(lines) if line.level in LOUD and index not in observations.echoed]
     telling = [candidate for candidate in candidates if candidate.score >= TELLING]
-    if not telling:
+    if observations.succeeded or not telling:
         return _silence(observations, bool(exits), len(errors))
 
     tie = EQUAL if observations.pipeline else NEAR
@@ -98,15 +124,12 @@ def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
         (candidate for candidate in telling if candidate.score > strongest.score - tie),
         key=lambda candidate: (candidate.first, -candidate.score),
     )
+    cause = _verdict_on_tests(cause, telling, observations) or cause
     if not observations.pipeline:
         cause = _first_cause(cause, telling, lines)
     underlying = _holder(cause, telling, observations, lines) or _underlying(cause, telling, observations, lines)
     category = cause.signature.category
-    overruled = (
-        underlying is not None
-        and underlying.signature.category in _OVERRULES
-        and category in (Category.TEST_FAILURE, Category.DEPENDENCY_INSTALL)
-    )
+    overruled = underlying is not None and _overrules(underlying.signature, category)
     if underlying is not None and overruled:
         category = underlying.signature.category
     followed = () if overruled else _followed(cause, underlying, telling, observations.pipeline)
@@ -131,13 +154,72 @@ def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
     )
 
 
+def _verdict_on_tests(cause: Candidate, telling: list[Candidate], observations: Observations) -> Candidate | None:
+    """The verdict of a test runner that came to its end, in place of outside trouble that some test printed.
+
+    Tests provoke such trouble, and a run that is really out of disk or memory seldom gets as far as its totals. Where
+    it did befall a failing test, it stands near that one and is found to lie beneath."""
+    if cause.signature.role is not Role.CAUSE or cause.signature.category not in _OUTSIDE or not observations.pipeline:
+        return None
+    if not observations.noted(MarkKind.TEST):
+        return None
+    verdicts = [
+        candidate
+        for candidate in telling
+        if candidate.signature.category is Category.TEST_FAILURE
+        and candidate.signature.role is Role.VERDICT
+        and candidate.score > max(RUN_VERDICT, cause.score - DECISIVE)
+        and candidate.hits[-1].index > cause.first >= observations.begin
+    ]
+    return max(verdicts, key=lambda candidate: candidate.score, default=None)
+
+
+def _overrules(underlying: Signature, category: Category) -> bool:
+    """Whether what lies beneath is the category of the whole: a failed test, install or program was only where outside
+    trouble surfaced. Of time limits only those that a runner itself enforced."""
+    if category is Category.APPLICATION_ERROR:
+        return True
+    if category not in (Category.TEST_FAILURE, Category.DEPENDENCY_INSTALL):
+        return False
+    return underlying.category in _OVERRULES or (
+        underlying.category is Category.TIMEOUT and underlying.role is Role.CAUSE
+    )
+
+
 def _silence(observations: Observations, failed: bool, errors: int) -> Finding:
     """No line names a cause: either nothing is wrong, or the log does not say what is."""
+    if observations.succeeded:
+        return Finding(category=Category.NONE, confidence=0.85)
     if failed or errors:
-        return Finding(category=Category.UNKNOWN, confidence=0.2, failed=True)
+        step = _failed_step(observations)
+        purpose = _purpose(step) if step else None
+        if purpose is None:
+            return Finding(category=Category.UNKNOWN, confidence=0.2, failed=True, step=step)
+        return Finding(category=purpose, confidence=ABSTAINED, failed=True, step=step)
     weak = any(hit.score > TELLING / 2 for hit in observations.hits)
     healthy = any(note.kind is MarkKind.HEALTHY for note in observations.notes)
     return Finding(category=Category.NONE, confidence=0.5 if weak else 0.8 if healthy else 0.65)
+
+
+def _failed_step(observations: Observations) -> str:
+    """The command of the step that failed; empty where the log does not give it."""
+    exits = observations.noted(MarkKind.EXIT)
+    if not observations.pipeline or not exits:
+        return ""
+    commands = [note for note in observations.noted(MarkKind.COMMAND) if note.index < exits[0].index]
+    own = [note for note in commands if note.index == observations.begin] or commands[-1:]
+    return own[0].groups.get("command", "") if own else ""
+
+
+@cache
+def _purposes() -> tuple[tuple[Category, "re2._Regexp"], ...]:
+    return tuple((category, re2.compile(pattern)) for category, pattern in _PURPOSES)
+
+
+def _purpose(command: str) -> Category | None:
+    """What kind of failure a step's command can have, `test -f` and the like aside."""
+    command = command.replace("test -", "")
+    return next((category for category, pattern in _purposes() if pattern.search(command)), None)
 
 
 def _candidates(observations: Observations) -> list[Candidate]:
@@ -153,6 +235,10 @@ def _candidates(observations: Observations) -> list[Candidate]:
         near = tuple(hit for hit in hits if hit.score > best - NEAR)
         score = best + min(0.03, 0.01 * log2(len(near)))
         deciding = near[0]
+        if observations.pipeline:
+            # A tool's first line often has a code only; the name stands in one of the next.
+            close = (hit for hit in near if hit.index <= deciding.index + BESIDE and "subject" in hit.groups)
+            deciding = next(close, deciding)
         if proofs and signature.category is Category.TEST_FAILURE and signature.role is Role.VERDICT:
             score += 0.05
             deciding = min(near, key=lambda hit: (hit.index not in named, _distance(hit.index, proofs)))
@@ -253,12 +339,16 @@ def _underlying(
         Category.DEPENDENCY_INSTALL,
     ):
         return None
+    passed = [lines[note.index].number for note in observations.noted(MarkKind.TEST_PASSED)]
     numbers = [lines[hit.index].number for hit in cause.hits]
     if cause.signature.category is Category.TEST_FAILURE:
         tests = {note.groups["test"] for note in observations.noted(MarkKind.TEST)}
         if len(tests) > FEW_TESTS:
             return None
-        numbers += [lines[note.index].number for note in observations.noted(MarkKind.TEST, MarkKind.FINDING)]
+        failed = [lines[note.index].number for note in observations.noted(MarkKind.TEST)]
+        findings = [lines[note.index].number for note in observations.noted(MarkKind.FINDING)]
+        numbers += failed
+        numbers += [finding for finding in findings if _with_any(finding, failed, passed, lines[-1].number)]
     best: Candidate | None = None
     for candidate in telling:
         if candidate.signature.category not in _OUTSIDE or candidate.signature.category is cause.signature.category:
@@ -267,11 +357,23 @@ def _underlying(
             hit
             for hit in candidate.hits
             if observations.begin <= hit.index <= observations.end
-            and any(abs(lines[hit.index].number - number) <= LOCAL for number in numbers)
+            and _with_any(lines[hit.index].number, numbers, passed, LOCAL)
         )
         if local and (best is None or candidate.score > best.score):
             best = Candidate(signature=candidate.signature, hits=local, score=candidate.score, deciding=local[0])
     return best
+
+
+def _with_any(number: int, others: list[int], passed: list[int], most: int) -> bool:
+    """Whether a line stands `most` lines or less from one of `others` and no test of the sorted `passed` between them,
+    to which it would belong."""
+    for other in others:
+        low, high = min(number, other), max(number, other)
+        if high - low <= most:
+            place = bisect_left(passed, low + 1)
+            if place == len(passed) or passed[place] >= high:
+                return True
+    return False
 
 
 def _confidence(
@@ -300,9 +402,7 @@ def _confidence(
         confidence -= 0.1
     if observations.pipeline:
         confidence -= _doubt_by_place(cause, observations, lines)
-    if cause.signature.role is Role.VERDICT and not observations.noted(
-        MarkKind.TEST, MarkKind.FINDING, MarkKind.VALUES, MarkKind.PLACE, MarkKind.COUNTS, MarkKind.LISTED
-    ):
+    if cause.signature.role is Role.VERDICT and not _proved(cause, observations, lines):
         confidence -= 0.15
     if overruled:
         confidence = min(confidence, 0.65)
@@ -313,12 +413,21 @@ def _confidence(
     return round(min(0.95, max(0.1, confidence)), 2)
 
 
+def _proved(cause: Candidate, observations: Observations, lines: tuple[Line, ...]) -> bool:
+    """Whether what a tool's verdict rests on stands near it: the findings, or for tests what one of them said."""
+    proofs = [MarkKind.TEST, MarkKind.FINDING, MarkKind.VALUES]
+    if cause.signature.category is not Category.TEST_FAILURE:
+        proofs += [MarkKind.PLACE, MarkKind.COUNTS, MarkKind.LISTED]
+    place = lines[cause.deciding.index].number
+    return any(abs(lines[note.index].number - place) <= FAR for note in observations.noted(*proofs))
+
+
 def _doubt_by_place(cause: Candidate, observations: Observations, lines: tuple[Line, ...]) -> float:
     """What it takes from the confidence in a build's cause that it stands far from an end, or not before the first."""
     exits = observations.noted(MarkKind.EXIT)
     if not exits:
         return 0.1
-    last = lines[cause.hits[-1].index].number
+    last = lines[cause.deciding.index].number
     ends = [lines[note.index].number for note in exits]
     if all(not 0 <= end - last <= FAR for end in ends) or cause.deciding.index > exits[0].index:
         return 0.12

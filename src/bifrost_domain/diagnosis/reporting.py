@@ -19,6 +19,12 @@ NAMES = 10
 """At most so many files and so many tests."""
 AROUND = 150
 """So many lines of the digest around a failure can belong to it."""
+LAST = 5
+"""So many lines before the end are shown where nothing names a cause: tools say last what stopped them."""
+INNER = 40
+"""So many lines around an installer's verdict can be those of what it ran."""
+BESIDE = 3
+"""So many lines after the one that decides are shown with it: tools break a message into lines."""
 _SHOWN = 160
 
 _T = {
@@ -36,6 +42,7 @@ _T = {
         "아래 줄은 실패를 알릴 뿐 원인을 말하지 않습니다. 원인은 여기 없는 로그나 다른 구성 요소의 로그에 있을 수 "
         "있습니다.",
     ),
+    "step": Text("It failed in the step that runs {command}.", "실패한 단계의 명령: {command}."),
     "look_wider": Text(
         "Get the log from before the first error, or with a higher log level",
         "첫 오류 이전의 로그나 더 자세한 수준의 로그를 확보하세요",
@@ -69,6 +76,8 @@ _T = {
     "reason_test": Text("names what failed", "실패한 테스트를 가리킵니다"),
     "reason_finding": Text("the error itself", "오류 내용입니다"),
     "reason_values": Text("expected and actual value", "기대값과 실제값입니다"),
+    "reason_hook": Text("names the check that failed", "실패한 검사를 가리킵니다"),
+    "reason_beside": Text("stands right beside it", "바로 옆에 있는 줄입니다"),
     "reason_place": Text("where it happened", "발생한 위치입니다"),
     "reason_counts": Text("how much failed in all", "전체 실패 집계입니다"),
     "reason_exit": Text("how it ended", "종료된 상태입니다"),
@@ -152,20 +161,30 @@ def _silent(writer: _Writer) -> Report:
             confidence=writer.finding.confidence,
         )
     exits = [note.index for note in writer.observations.noted(MarkKind.EXIT)]
+    passed = {note.index for note in writer.observations.noted(MarkKind.PASSED)}
     errors = [index for index, line in enumerate(writer.lines) if line.level in LOUD and index not in exits]
     if writer.observations.pipeline and exits:
         # What a command prints last stands before its exit; errors far above belong to others.
         first = exits[0]
-        errors = [index for index in errors if index < first][-3:] + list(range(max(0, first - 3), first))
-    shown = _distinct(writer.lines, [*sorted(set(errors))[:6], *exits[:2]])
+        start = max((index + 1 for index in passed if index < first), default=writer.observations.begin)
+        inside = [index for index in range(start, first) if index not in writer.observations.echoed]
+        last = [index for index in inside if _bare(writer.lines[index])][-LAST:]
+        errors = (
+            [index for index in errors if max(start, first - AROUND) <= index < last[0]][-2:] + last if last else []
+        )
+    shown = _distinct(writer.lines, [*sorted(set(errors))[: LAST + 2], *exits[:2]])
     summary = writer.say("unknown")
+    telling = [index for index in shown if index in errors and writer.lines[index].level in LOUD]
     if shown:
-        summary += f": {writer.quote(shown[0])}"
+        said = telling[0] if telling else next((i for i in reversed(shown) if i not in exits), shown[0])
+        summary += f": {writer.quote(said)}"
+    step = _phrase(writer.finding.step)
+    where = [writer.say("step", command=step)] if step else []
     return Report(
         severity=Severity.ERROR,
-        category=Category.UNKNOWN,
+        category=writer.finding.category,
         summary=f"{summary}.",
-        root_cause=writer.say("unknown_why"),
+        root_cause=" ".join([*where, writer.say("unknown_why")]),
         confidence=writer.finding.confidence,
         evidence=_quotes(
             writer,
@@ -274,7 +293,7 @@ def _evidence(writer: _Writer, cause: Candidate) -> tuple[Evidence, ...]:
     deciding = cause.deciding
     findings = [note.index for note in _nearest(writer, MarkKind.FINDING, cause)] if pipeline_verdict else []
     tests = [note.index for note in observations.noted(MarkKind.TEST)]
-    if cause.signature.category is Category.TEST_FAILURE:
+    if cause.signature.category is Category.TEST_FAILURE and (findings or deciding.index not in tests):
         add(findings or tests, writer.say("reason_finding" if findings else "reason_test"), 1)
     add([deciding.index], what, 1)
     beside = [n for n in observations.noted(MarkKind.HOLDER, MarkKind.DETAIL) if 0 < n.index - deciding.index <= 4]
@@ -292,6 +311,11 @@ def _evidence(writer: _Writer, cause: Candidate) -> tuple[Evidence, ...]:
         add(tests, writer.say("reason_test"), 3)
         add(findings, writer.say("reason_finding"), 3)
         add((n.index for n in observations.noted(MarkKind.VALUES)), writer.say("reason_values"), 2)
+        add((n.index for n in reversed(observations.noted(MarkKind.HOOK))), writer.say("reason_hook"), 1)
+    elif cause.signature.category in (Category.DEPENDENCY_INSTALL, Category.CONTAINER_BUILD):
+        # An installer prints what the program that it ran had to say around its own verdict.
+        inner = [n for n in _nearest(writer, MarkKind.FINDING, cause) if abs(n.index - deciding.index) <= INNER]
+        add((n.index for n in reversed(inner)), writer.say("reason_finding"), 2)
     add((n.index for n in reversed(counts)), writer.say("reason_counts"), 1)
     places: dict[str, Note] = {}
     for note in _nearest(writer, MarkKind.PLACE, cause):
@@ -302,6 +326,8 @@ def _evidence(writer: _Writer, cause: Candidate) -> tuple[Evidence, ...]:
         add((n.index for n in _listed(observations, cause)), writer.say("reason_place"), 3)
     advice = [n for n in _nearest(writer, MarkKind.ADVICE, cause) if abs(n.index - deciding.index) <= 30]
     add((n.index for n in advice), writer.say("reason_advice"), 1)
+    if observations.pipeline:
+        add(_beside(writer, deciding.index), writer.say("reason_beside"), BESIDE)
     for followed in finding.followed:
         add((followed.first,), writer.say("reason_followed", what=writer.what(followed)), 1)
     commands = [n for n in observations.noted(MarkKind.COMMAND) if n.index <= deciding.index]
@@ -311,6 +337,18 @@ def _evidence(writer: _Writer, cause: Candidate) -> tuple[Evidence, ...]:
     exits = observations.noted(MarkKind.EXIT)
     add((n.index for n in reversed(exits)), writer.say("reason_exit"), min(2, EVIDENCE - len(chosen)))
     return _quotes(writer, chosen)
+
+
+def _beside(writer: _Writer, index: int) -> list[int]:
+    """The lines that follow one without a gap, as far as the output of the same command goes."""
+    lines, shown = writer.lines, []
+    ends = {note.index for note in writer.observations.noted(MarkKind.EXIT, MarkKind.COMMAND, MarkKind.RUNNER)}
+    for place in range(index + 1, min(len(lines), index + 2 * BESIDE + 1)):
+        if place in ends or lines[place].number > lines[place - 1].number + 2:
+            break
+        if len(_bare(lines[place])) > 2:
+            shown.append(place)
+    return shown
 
 
 def _quotes(writer: _Writer, chosen: list[tuple[int, str]]) -> tuple[Evidence, ...]:
@@ -398,7 +436,7 @@ def _tests(writer: _Writer) -> list[str]:
     heading = ""
     for note in writer.observations.noted(MarkKind.TEST):
         name = note.groups["test"].strip()
-        if not name or name.startswith(("Console", "Test suite failed")):
+        if not name or name.startswith(("Console", "Test suite failed", "coverage:", "summary")):
             continue
         if name == note.groups.get("file"):
             heading = name

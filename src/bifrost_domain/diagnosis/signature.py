@@ -81,8 +81,10 @@ class MarkKind(StrEnum):
     TEST: names a test that failed. FINDING: states what a tool objects to. VALUES: what was expected and what came.
     PLACE: names a file of the project. COUNTS: a tool's totals. EXIT: how a step or process ended. COMMAND: what was
     run. RUNNER: printed by a CI runner. LISTED: a bare path, as tools list them. ADVICE: a tool's own word on how to
-    repair it. HEALTHY: something went well. RECOVERED: trouble before it passed. HOLDER: names the process that others
-    wait for. DETAIL: the statement that a database's message is about. PASSED: a command of a job ended well.
+    repair it. TEST_PASSED: a test began or passed. HOOK: names the check of a set that failed. SUCCEEDED: the runner
+    says that a job came to its end. HEALTHY: something went well. RECOVERED: trouble before it passed. HOLDER: names
+    the process that others wait for. DETAIL: the statement that a database's message is about. PASSED: a command of a
+    job ended well.
     """
 
     TEST = "test"
@@ -95,6 +97,9 @@ class MarkKind(StrEnum):
     RUNNER = "runner"
     LISTED = "listed"
     ADVICE = "advice"
+    TEST_PASSED = "test_passed"
+    HOOK = "hook"
+    SUCCEEDED = "succeeded"
     HEALTHY = "healthy"
     RECOVERED = "recovered"
     HOLDER = "holder"

@@ -62,6 +62,7 @@ class Template(Struct, frozen=True, kw_only=True):
 class Digest(Struct, frozen=True, kw_only=True):
     """The reduced log. `lines` are in reading order; `fingerprint` names the incident, not the text.
 
+    It takes a diagnosis to name an incident: `fingerprint` is empty until `diagnosis.identity` told its parts.
     Everything in it is cleaned and redacted: it is safe to store, send and show.
     """
 
@@ -69,5 +70,5 @@ class Digest(Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...]
     coverage: Coverage
     redactions: Redactions
-    fingerprint: str
+    fingerprint: str = ""
     templates: tuple[Template, ...] = ()

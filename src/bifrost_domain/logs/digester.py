@@ -18,7 +18,6 @@ from bifrost_domain.logs.census import FOLD, WINDOWS, Sort, Tally, Window, size
 from bifrost_domain.logs.cleaning import clean_many
 from bifrost_domain.logs.digest import Coverage, Digest, Redactions, Source, SourceFile, Template
 from bifrost_domain.logs.evidence import GAP, shown
-from bifrost_domain.logs.fingerprint import fingerprint
 from bifrost_domain.logs.formats import Reader, detect, infer_level, strip_runner
 from bifrost_domain.logs.lines import Level, Line
 from bifrost_domain.logs.redaction import Redactor
@@ -85,7 +84,6 @@ class _Kept(Struct, frozen=True, kw_only=True):
     miner: TemplateMiner
     truncated: int
     redacted: Counter[str]
-    decisive: list[str]
 
 
 class Digester:
@@ -344,7 +342,6 @@ class Digester:
             miner=miner,
             truncated=self._cut + self._stream.cut + len(cleaned.truncated),
             redacted=kinds_found,
-            decisive=_decisive(messages, reading.levels, weights),
         )
 
     def _mine_forgotten(self) -> None:
@@ -378,15 +375,6 @@ class Digester:
             for place, block in enumerate(blocks):
                 if block not in loud:
                     weights[place] = 0.0
-
-
-def _decisive(messages: Sequence[str], levels: Sequence[Level], weights: Sequence[float]) -> list[str]:
-    """The messages that name the incident: the errors, else the warnings, else the last line."""
-    weighty = [(message, level) for message, level, w in zip(messages, levels, weights, strict=True) if w]
-    for loudness in (evidence.LOUD, {Level.WARNING}):
-        if found := [message for message, level in weighty if level in loudness]:
-            return found
-    return [message for message, _ in weighty[-1:]]
 
 
 def _count(block: bytes) -> int:
@@ -426,11 +414,7 @@ def combine(digesters: Sequence[Digester], source: Source, budget: Budget) -> Di
     for index, part in enumerate(kept):
         before = -1
         for place, number in enumerate(part.numbers):
-            text = part.texts[place]
-            cost = len(str(number)) + 3 + min(len(text), evidence.SHOWN_CHARACTERS + 32)
-            if not text.isascii():
-                cost += round(1.6 * sum(character > "\x7f" for character in shown(text)))
-            costs.append(cost)
+            costs.append(evidence.cost(number, part.texts[place]))
             joined.append(number == before + 1)
             homes.append((index, place))
             before = number
@@ -494,7 +478,6 @@ def _assemble(
             time_end=max(times, default=None),
         ),
         redactions=Redactions(total=redacted.total(), by_kind=dict(redacted)),
-        fingerprint=fingerprint(message for part in kept for message in part.decisive),
         templates=tuple(templates),
     )
 

@@ -81,12 +81,17 @@ no path is named. Several paths make one report. Compressed files (.gz, .bz2, .x
 )
 @click.option("--timeout", type=float, callback=positive, metavar="SECONDS", help=_("Stop after so long."))
 @click.option("--max-cost", type=float, callback=positive, metavar="USD", help=_("Send nothing that may cost more."))
+@click.option(
+    "--pseudonyms/--no-pseudonyms",
+    default=None,
+    help=_("Name hosts, users and addresses by stand-ins; only text on a terminal shows them as they are."),
+)
 @click.option("--no-cache", is_flag=True, help=_("Ask the model anew, and keep nothing for later."))
 @click.option("--no-fallback", is_flag=True, help=_("Fail when the provider or the storage fails."))
 @click.option("--no-store", is_flag=True, help=_("Do not keep the analysis in the history."))
 @common
-def analyze(common: Common, dry_run: bool, language: str | None, **given: Any) -> int:
-    loaded = common.load(language=language)
+def analyze(common: Common, dry_run: bool, language: str | None, pseudonyms: bool | None, **given: Any) -> int:
+    loaded = common.load(language=language, redaction__pseudonyms=pseudonyms)
     run = _show_plan if dry_run else _analyse
     return asyncio.run(run(common, loaded.settings, **given))
 
@@ -119,7 +124,10 @@ async def _analyse(
                     if isinstance(event, domain.Finished):
                         talk.end()
                         analysis = event.analysis
-                        write(format_analysis(analysis, kind, colour=coloured(common.colour, sys.stdout)), colour=True)
+                        names = bifrost.pseudonyms if sys.stdout.isatty() else None
+                        shown = None if names is None else names.shown
+                        colour = coloured(common.colour, sys.stdout)
+                        write(format_analysis(analysis, kind, colour=colour, shown=shown), colour=True)
                         if failed := (*inputs.failed, *event.failed):
                             code = ExitCode.SOME_INPUTS_FAILED
                             name_failed(failed)

@@ -42,7 +42,7 @@ TEMPLATE = """\
 # database: {url: "sqlite:///~/.local/share/bifrost/bifrost.db"}   # or memory:
 # cache: {url: "sqlite:", ttl_hours: 168}                          # or memory: or off:
 # digest: {budget: 4000}                                           # tokens of log that a model is shown
-# redaction: {pii: true}                                           # mask e-mail addresses and card numbers too
+# redaction: {pii: true, pseudonyms: false}                        # mask e-mail addresses and card numbers too
 # history: {enabled: true}
 # limits: {total_seconds: 60, first_token_seconds: 20, idle_seconds: 15, retries: 2, max_cost_usd: 0.10}
 """

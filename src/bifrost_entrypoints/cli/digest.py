@@ -52,10 +52,15 @@ is printed; the smaller of both wins."""
 @click.option(
     "--templates", is_flag=True, help=_("List the templates of the whole log; as text, in place of the lines.")
 )
+@click.option(
+    "--pseudonyms/--no-pseudonyms",
+    default=None,
+    help=_("Name hosts, users and addresses by stand-ins in what is printed."),
+)
 @filters
 @common
-def digest(common: Common, **given: Any) -> int:
-    return asyncio.run(_digest(common, common.load().settings, **given))
+def digest(common: Common, pseudonyms: bool | None, **given: Any) -> int:
+    return asyncio.run(_digest(common, common.load(redaction__pseudonyms=pseudonyms).settings, **given))
 
 
 async def _digest(
@@ -78,7 +83,11 @@ async def _digest(
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
         wish = request(inputs, minimum=minimum(severity), since=start, until=end)
         found, failed = await bifrost.analyst.digest(
-            wish, bound, templates=templates, told=lambda step: talk.reading(step.bytes_read, step.bytes_total)
+            wish,
+            bound,
+            templates=templates,
+            named=kind == "json",
+            told=lambda step: talk.reading(step.bytes_read, step.bytes_total),
         )
         talk.end()
     talk.skipped(inputs.skipped)

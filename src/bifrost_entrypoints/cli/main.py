@@ -24,6 +24,7 @@ COMMANDS = {
     "redact": N_("mask the secrets of a log, line by line"),
     "history": N_("past analyses: list, show, search, export, delete"),
     "config": N_("the settings: init, show, path, validate"),
+    "eval": N_("score engines and prompts on labelled cases, without a judge"),
     "doctor": N_("check what works here and how to mend what does not"),
     "demo": N_("analyse a bundled incident, offline"),
 }

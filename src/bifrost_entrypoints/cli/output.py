@@ -101,9 +101,22 @@ def json_text(value: Any, *, indent: bool = True) -> str:
     return (msgspec.json.format(encoded, indent=2) if indent else encoded).decode() + "\n"
 
 
-def format_analysis(analysis: Analysis, kind: str, *, colour: bool = False) -> str:
-    """The analysis as `kind`, one of `FORMATS`; only text has colours."""
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Plain data with every string in it changed, but for the keys of mappings."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: each_text(item, change) for key, item in value.items()}
+    return [each_text(item, change) for item in value] if isinstance(value, list) else value
+
+
+def format_analysis(
+    analysis: Analysis, kind: str, *, colour: bool = False, shown: Callable[[str], str] | None = None
+) -> str:
+    """The analysis as `kind`, one of `FORMATS`; only text has colours, and pseudonyms that `shown` turns back."""
     data = plain(analysis)
+    if shown is not None and kind == "text":
+        data = each_text(data, shown)
     writers: dict[str, Callable[[dict[str, Any]], str]] = {
         "json": json_text,
         "jsonl": lambda value: json_text(value, indent=False),

@@ -52,7 +52,6 @@ BUILDING = (
         (
             r"\.go:\d+(?::\d+)?: (?:undefined: |cannot use |too (?:many|few) arguments|not enough arguments|missing return|syntax error|undefined \(type|imported and not used|declared and not used|\S+ redeclared|.* does not implement |assignment mismatch|invalid operation|unknown field|cannot find package|no required module|.* declared (?:and|but) not used|cannot (?:convert|assign|call|infer))",
             r"^FAIL\s+\S+ \[(?:build|setup) failed\]",
-            r"^# [\w.-]+\.\w+/\S+$",
             r"^\S+\.go:\d+:\d+: could not import |build constraints exclude all Go files",
         ),
         "go build ./...",
@@ -68,6 +67,7 @@ BUILDING = (
             r"Failed to execute goal .*maven-compiler-plugin",
             r"Execution failed for task ':(?:\S*:)?compile\w*(?:Java|Groovy)'",
             r"Compilation failed; see the compiler (?:error )?output",
+            r"^error: warnings found and -Werror specified",
         ),
         "mvn -q compile  # or: ./gradlew compileJava",
     ),
@@ -128,6 +128,7 @@ BUILDING = (
         "cmake가 빌드를 구성하지 못했습니다",
         (
             r"^CMake Error(?: at|:| \()",
+            r"^\s+Could not find a package configuration file provided by \"(?P<subject>[^\"]+)\"|Could NOT find (?P<subject2>\w+) \(missing",
             r"^-- Configuring incomplete, errors occurred",
             r"^(?:meson\.build|\S+/meson\.build):\d+:\d+: ERROR:",
             r"^configure: error: ",
@@ -188,7 +189,7 @@ BUILDING = (
         "the JavaScript build (webpack, vite, rollup, esbuild or next build) failed to compile (compile error)",
         "JavaScript 빌드(webpack, vite, rollup)가 컴파일에 실패했습니다",
         (
-            r"^(?:\S+ )?(?:Failed to compile|Compiled with errors|Build failed with [1-9]\d* errors?)",
+            r"^(?:\S+ )?(?:Failed to compile|Compiled with errors|Build failed with [1-9]\d* errors?)|^webpack .*compiled with [1-9]\d* errors?",
             r"^(?:ERROR in |Module not found: |Module parse failed)",
             r"\[(?:vite|rollup|commonjs)[^\]]*\].*(?:Error|[Ff]ailed|could not)",
             r"(?i)^(?:✘|✗|error during build) \[?ERROR\]?|error during build:|RollupError:",
@@ -202,9 +203,22 @@ BUILDING = (
         "python-syntax",
         "Python cannot parse a file (SyntaxError)",
         "Python이 파일을 해석하지 못했습니다(SyntaxError)",
-        (r"^(?:E\s+)?(?:SyntaxError|IndentationError|TabError): ", r"\*\*\* Error compiling '"),
+        (
+            r"^(?:E\s+)?(?:IndentationError|TabError): |^E\s+SyntaxError: |^\*\*\* Error compiling '",
+            r"^SyntaxError: (?:invalid (?:syntax|decimal|hexadecimal|non-printable|character)|expected |unterminated|unmatched|closing parenthesis|'.+' (?:outside|was never closed|is an illegal|is not)|EOL while|EOF while|unexpected (?:EOF|character after line)|cannot (?:assign|delete|mix)|can't |Missing parentheses|multiple |positional |keyword argument|non-default|duplicate argument|from __future__|\(unicode error\)|f-string|bytes can only|Non-UTF|name '.+' is |no binding|Generator expression|illegal|perhaps you forgot)",
+        ),
         "python -m compileall -q .",
         0.88,
+    ),
+    _compiler(
+        "javascript-syntax",
+        "JavaScript cannot be parsed (SyntaxError)",
+        "JavaScript를 해석하지 못했습니다(SyntaxError)",
+        (
+            r"^(?:Uncaught )?SyntaxError: (?:Unexpected (?:token|identifier|end of|string|number|strict|reserved|eval|template|keyword)|Invalid (?:or unexpected|regular|left-hand|shorthand|destructuring|optional)|missing |Identifier '.+' has already|Illegal |Octal |Unterminated |await is only|Cannot use import|Missing |Duplicate |Lexical |Rest |The requested module '(?P<subject>[^']+)' does not provide)",
+        ),
+        "node --check FILE",
+        0.8,
     ),
     _compiler(
         "cython",
@@ -225,8 +239,9 @@ BUILDING = (
             r"\.(?:zig|nim|d|cr|ml|mli|elm|purs|sol|dart|pas|vala|proto|jl|lean|v|odin|gleam):\d+(?:[:,]\d+)?(?:-\d+)?: ?(?:[Ee]rror|ERROR)",
             r"^(?:Error found:|Error: (?:Compilation|Compiling|Compiler)|Compilation failed|-- (?:TYPE MISMATCH|NAMING ERROR))",
             r"^File \"\S+\.mli?\", line \d+, characters",
-            r"^PHP (?:Parse|Fatal) error:\s+syntax error|^Parse error: syntax error",
+            r"^(?:PHP )?Parse error:\s+|^(?:PHP )?Fatal error:\s+syntax error|^Errors parsing (?P<file>\S+\.php)",
             r"\bprotoc(?:-gen-\w+)?: .*|\.proto:\d+:\d+: ",
+            r"^(?P<file>\S+\.rb):\d+: (?:warning: .*)?syntax errors? ?(?:found|,)|^\S+\.(?:sh|bash|p[lm]): (?:line \d+: )?syntax error|^syntax error at \S+\.p[lm] line \d+",
             r"! LaTeX Error:|^! (?:Undefined control sequence|Emergency stop)",
         ),
         "make",

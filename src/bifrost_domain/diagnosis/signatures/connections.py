@@ -114,7 +114,7 @@ CONNECTIONS = (
             r"(?i)\b(?:api )?rate limit (?:exceeded|reached)|secondary rate limit",
             r"(?i)\b429\b.*too many requests|too many requests.*\b429\b|HTTP(?:/[\d.]+)? (?:error )?429|status(?:[_ ]?code)?[=: \"]+429|error responses?.*\b429\b|too many 429",
             r"toomanyrequests: |ThrottlingException|Throttling: Rate exceeded|TooManyRequestsException|RequestLimitExceeded|ProvisionedThroughputExceeded|SlowDown: |RESOURCE_EXHAUSTED|rateLimitExceeded",
-            r"(?i)you have (?:exceeded|reached) your .*(?:quota|limit)|quota exceeded|QuotaExceeded|quotaExceeded|insufficient_quota",
+            r"(?i)you have (?:exceeded|reached) your .*(?:quota|limit)|\b(?:request|api|rate|usage|daily|monthly|project|read|write)?s? ?quota exceeded for|^quota exceeded|[^k] quota exceeded\b|QuotaExceeded|quotaExceeded|insufficient_quota",
         ),
         what=Text(
             "a service limits the rate of requests (HTTP 429)",
@@ -237,7 +237,7 @@ CONNECTIONS = (
         patterns=(
             r"(?i)\b(?:connection|connect|read|request|operation|query|call|upstream|gateway|socket|i/o|response|dial)\b.{0,40}\btime(?:d)?[ -]?out\b",
             r"(?i)\btimed out\b|ETIMEDOUT|context deadline exceeded|DeadlineExceeded|DEADLINE_EXCEEDED|SocketTimeoutException|ReadTimeout|ConnectTimeout|ESOCKETTIMEDOUT|TimeoutException",
-            r"\b504 Gateway Time-?out",
+            r"\b504 Gateway Time-?out|\bWORKER TIMEOUT \(pid:",
         ),
         what=Text("an operation ran into its timeout", "작업이 제한 시간을 넘겼습니다"),
         why=Text(

@@ -15,13 +15,20 @@ MARKS = (
             r"^(?:\[gw\d+\].*?)?(?:FAILED|ERROR) (?P<test>(?P<file>[\w./\\-]+\.py)::\S+)",
             r"^(?P<test>(?P<file>[\w./\\-]+\.py)::\S.*?) (?:FAILED|ERROR)\b",
             r"^_{3,} (?:ERROR (?:at (?:setup|teardown) of|collecting) )?(?P<test>[\w./\\-]\S.*?) _{3,}$",
+            # doctest
+            r"^File \"(?P<file>[^\"]+)\", line \d+, in (?P<test>[\w.]+)$",
             # unittest, Django
             r"^(?:FAIL|ERROR): (?P<test>\w+ \([\w.<>]+\))",
             r"^(?P<test>\w+ \([\w.]+\)) \.\.\. (?:FAIL|ERROR)$",
             # jest, vitest, playwright, cypress, mocha, ava, deno, bun
             r"^\s*FAIL\s+(?:\|[\w-]+\|\s+)?(?:[\w-]+\s+)?(?P<test>(?P<file>\S+\.(?:[cm]?[jt]sx?|vue|svelte|snap))(?: > .+?)?)(?:\s+\([\d.]+\s?m?s\))?$",
             r"^\s*● (?P<test>[^●]* › [^●]*[^●\s:]|[^●]*[a-z][^●]*[^●\s:])\s*$",
-            r"^\s+(?:×|✗|✖|✘)\s+(?P<test>\S.*?)(?:\s+\(?\d+(?:\.\d+)?\s?m?s\)?)?$",
+            r"^\s+(?:×|✗|✖|✘)\s+(?:\[fail\]: )?(?P<test>\S.*?)(?:\s+\(?\d+(?:\.\d+)?\s?m?s\)?)?$",
+            r"^(?:×|✗|✖|✘)\s+(?P<test>\S.*?) \([\d.]+\s?m?s\)$",
+            # Robot Framework, behave, cucumber
+            r"^(?P<test>\S.*?)\s+\| FAIL \|$",
+            r"^\s*(?:cucumber )?(?P<test>(?P<file>\S+\.feature):\d+)\s",
+            r"^\d+\) (?P<test>[a-zA-Z][^:]{3,})$",
             r"^\s+\d+\) (?P<test>\[[\w -]+\] › (?P<file>[^:\s]+):\d+:\d+ › .+?)\s*[─=]*$",
             r"^\(fail\) (?P<test>.+?)(?: \[[\d.]+m?s\])?$",
             r"^(?P<test>(?P<file>\S+/__tests__/\S+|\S+\.(?:test|spec)\.\w+) failed to pass within \d+ retries)",
@@ -62,6 +69,7 @@ MARKS = (
             r"^\s+\d+\) (?P<test>(?:test|doctest) .+ \([A-Z][\w.]+\))$",
             r"^\s+(?P<test>\S.*?):\s+FAIL(?: \([\d.]+s\))?$",
             r"^\s*not ok \d+ (?:- )?(?P<test>[^#\s][^#]*?)\s*(?:# (?:time|in|expect).*)?$",
+            r"^#\s+Failed test '(?P<test>[^']+)'",
             r"^(?P<test>(?P<file>t/\S+\.t)) .*(?:Wstat: [1-9]|Failed: [1-9])",
             r"^\s*(?:──|Failure|Error) (?:Failure|Error)? ?\((?P<test>(?P<file>test-?\S+\.R):\d+)",
             r"^(?P<test>//\S+:\S+)\s+(?:FAILED|TIMEOUT|NO STATUS|FAILED TO BUILD)",
@@ -71,8 +79,8 @@ MARKS = (
     Mark(
         MarkKind.VALUES,
         (
-            r"^\s*(?:Expected(?: (?:value|string|substring|pattern|length))?|expected|EXPECTED|Expect|want|wanted)\s*:\s+(?P<expected>\S.*)$",
-            r"^\s*(?:Received(?: (?:value|string|length))?|received|Actual|actual|ACTUAL|got|Got|GOT|found)\s*:\s+(?P<actual>\S.*)$",
+            r"^[#\s]*(?:Expected(?: (?:value|string|substring|pattern|length))?|expected|EXPECTED|Expect|want|wanted)\s*:\s+(?P<expected>\S.*)$",
+            r"^[#\s]*(?:Received(?: (?:value|string|length))?|received|Actual|actual|ACTUAL|got|Got|GOT|found)\s*:\s+(?P<actual>\S.*)$",
             r"^\s*left: (?P<actual>.+?),?$",
             r"^\s*right: (?P<expected>.+?),?$",
             r"(?:AssertionError|AssertionFailedError|ComparisonFailure).*expected:? ?<(?P<expected>[^>]*)> but was:? ?<(?P<actual>[^>]*)>",
@@ -84,7 +92,10 @@ MARKS = (
     Mark(
         MarkKind.FINDING,
         (
-            r"^E\s{2,}(?:[A-Za-z_][\w.]*(?:Error|Exception|Warning|Failure|Timeout|Exit)\b|assert |AssertionError|Failed: )",
+            r"^E\s{2,}(?:[A-Za-z_][\w.]*(?:Error|Exception|Warning|Failure|Timeout|Exit)\b|assert |AssertionError|Failed: |fixture '|recursive dependency|ScopeMismatch)",
+            r"^Failed example:$",
+            r"^>> Issue: \[",
+            r"^#\s+(?:Failed test|Tests were run but|Looks like your test)",
             r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Failure)(?::|$)",
             r"^\s*(?:Uncaught )?(?:[A-Z]\w*)?(?:AssertionError|TypeError|ReferenceError|SyntaxError|RangeError|Error)(?: \[\w+\])?: \S",
             r"^(?:Caused by: |Exception in thread \".*\" )(?:[\w$]+\.)+[A-Z]\w*",
@@ -127,6 +138,8 @@ MARKS = (
             rf"##\[error\]{_PATH}\((?P<line>\d+),\d+\):",
             rf"^Error: +{_PATH}[:#(]L?(?P<line>\d+)",
             rf"^\s*on {_PATH} line (?P<line>\d+)",
+            rf"^#\s+at {_PATH} line (?P<line>\d+)",
+            rf"^\s*Location: {_PATH}:(?P<line>\d+)",
             rf"^\s*\|?\s*{_PATH}:(?P<line>\d+):\d+: (?:error|warning)",
         ),
     ),
@@ -150,11 +163,16 @@ MARKS = (
             r"^\s*\[\s+FAILED\s+\] \d+ tests?",
             r"^Found [1-9]\d* errors?\b",
             r"^[✖✗] [1-9]\d* problems?",
-            r"^[1-9]\d* errors?(?:,| and|$| generated)",
+            r"^[1-9]\d* errors?(?:,| and|$| generated)|^Linted \d+ files?, found [1-9]|^Failed: [1-9]\d* failure",
             r"^(?:Executed|Executing) \d+ (?:out of \d+ )?tests?.*fail",
             r"could not compile `.*` .*due to [1-9]",
             r"^\s*(?:Failed|failed):\s+[1-9]\d*",
             r"^# fail\s+[1-9]",
+            r"^ℹ fail [1-9]",
+            r"^\d+ (?:tests?|scenarios?|features?)\b.*\b(?:passed|total), [1-9]\d* failed",
+            r"^\d+ specs?, [1-9]\d* failures?",
+            r"^webpack .*compiled with [1-9]\d* errors?",
+            r"^\*\*\*Test Failed\*\*\* [1-9]",
             r"^Files=\d+, Tests=\d+",
             r"^Failed \d+/\d+ (?:tests?|subtests|test programs)",
         ),
@@ -175,6 +193,7 @@ MARKS = (
             r"^Done\. Your build exited with (?P<code>[1-9]\d*)",
             r"^error: (?:test run failed|test failed, to rerun)",
             r"^Some (?:tests|checks) failed",
+            r"^ninja: build stopped|^-- Configuring incomplete",
             r"^BUILD FAILED|BUILD FAILURE|^FAILURE: Build failed",
             r"(?i)main process exited, code=(?:exited|killed|dumped), status=(?P<code>\d+)",
             r"Failed with result '",
@@ -200,6 +219,25 @@ MARKS = (
         ),
     ),
     Mark(
+        MarkKind.TEST_PASSED,
+        (
+            r"^\s*(?:=== RUN |--- PASS: |\[ RUN |\[\s+OK \]|ok \d+\b|✓|✔|√|PASS:? \S)",
+            r"(?:\.\.\. ok| PASSED(?: +\[ *\d+%\])?)$",
+        ),
+    ),
+    Mark(
+        MarkKind.HOOK,
+        (
+            r"^\S.*?\.{3,}\s?Failed$",
+            r"^nox > Session \S+ failed",
+            r"^\s*[\w.-]+: FAIL (?:code \d+|\()|^\s*[\w.-]+: FAIL ✖",
+        ),
+    ),
+    Mark(
+        MarkKind.SUCCEEDED,
+        (r"^Cleaning up orphan processes|^Job succeeded$|^Done\. Your build exited with 0|^Finished: SUCCESS$",),
+    ),
+    Mark(
         MarkKind.RUNNER,
         (
             r"^##\[(?:group|endgroup|error|warning|command|section|debug)\]|^(?:##\[error\])?Process completed with exit code",
@@ -209,7 +247,7 @@ MARKS = (
     ),
     Mark(
         MarkKind.LISTED,
-        (r"^\s*(?P<file>(?:[\w@.+-]+/)*[\w.+-]+\.[A-Za-z]\w{0,7})$",),
+        (r"^\s*(?P<file>/?(?:[\w@.+-]+/)*[\w.+-]+\.[A-Za-z]\w{0,7})$",),
     ),
     Mark(
         MarkKind.HEALTHY,

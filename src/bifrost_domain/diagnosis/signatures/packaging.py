@@ -36,6 +36,7 @@ PACKAGING = (
             r"No matching version found for (?P<subject>\S+)",
             r"npm ci` can only install packages when your package\.json and package-lock\.json",
             r"gyp ERR! (?:build error|configure error|stack Error)",
+            r"npm (?:ERR!|error) (?:(?:Missing|Invalid): (?:lock file's )?|peer |Could not resolve dependency: |notsup Unsupported \w+ for |Conflicting peer dependency: )(?P<subject>[^\s{][^\s]*)",
             r"npm (?:ERR!|error) 404 +(?:Not Found|'?(?P<subject>\S+)' is not in)",
         ),
         "npm ci --dry-run",
@@ -86,7 +87,7 @@ PACKAGING = (
         (
             r"No solution found when resolving (?:dependencies|tool dependencies)",
             r"(?:×|x|error:) Failed to (?:build|download|fetch|resolve|prepare distributions|parse `)",
-            r"The lockfile at `uv\.lock` needs to be updated",
+            r"The lockfile at `uv\.lock` needs to be updated|^Lockfile (?:doesn't satisfy|is out of date|hash doesn't match|does not exist)|Your Pipfile\.lock \(\w+\) is out of date",
             r"pyproject\.toml changed significantly since poetry\.lock|poetry\.lock is not up to date",
             r"version solving failed|SolverProblemError|Because .* depends on .*, version solving",
             r"LibMambaUnsatisfiableError|PackagesNotFoundError|ResolvePackageNotFound|nothing provides (?:requested )?\S+|UnsatisfiableError",
@@ -97,7 +98,7 @@ PACKAGING = (
         "bundler",
         "bundler",
         (
-            r"Bundler could not find compatible versions|Could not find compatible versions",
+            r"Bundler could not find compatible versions|Could not find compatible versions|Bundler can't satisfy your Gemfile's dependencies|The following gems are missing",
             r"Could not find (?:gem '|\S+-[\d.]+ in (?:any|locally))",
             r"An error occurred while installing (?P<subject>\S+)",
             r"Gem::Ext::BuildError|ERROR: Failed to build gem native extension",
@@ -181,6 +182,30 @@ PACKAGING = (
         ),
         "git diff HEAD~1 -- '*.lock'",
         0.82,
+    ),
+    Signature(
+        name="npm-script",
+        category=Category.DEPENDENCY_INSTALL,
+        role=Role.SYMPTOM,
+        weight=0.6,
+        patterns=(
+            r"^npm (?:ERR!|error) command (?:sh|cmd(?:\.exe)?|/bin/\w+|\S*bash) (?:-c|/d /s /c) (?P<subject>\S.*)",
+        ),
+        what=Text(
+            "npm stopped because an install script of a package failed",
+            "패키지의 설치 스크립트가 실패하여 npm이 멈췄습니다",
+        ),
+        why=Text(
+            "A package runs a program of its own when it is installed; that program ended with an error, which it "
+            "prints before npm's own lines.",
+            "패키지가 설치 중 실행한 프로그램이 오류로 끝났습니다. 이유는 npm의 메시지 바로 앞에 나옵니다.",
+        ),
+        steps=(
+            Step(
+                Text("Show what the install script prints", "설치 스크립트의 출력을 확인하세요"),
+                "npm install --foreground-scripts",
+            ),
+        ),
     ),
     Signature(
         name="python-import",

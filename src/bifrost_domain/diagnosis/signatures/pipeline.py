@@ -388,11 +388,12 @@ PIPELINE = (
             r"exec: \"(?P<subject>[^\"]+)\": executable file not found in \$PATH|spawn (?P<subject2>\S+) ENOENT|make: (?P<subject3>\S+): (?:Command not found|No such file)",
             r"^(?:##\[error\])?Process completed with exit code 127|Error: Unable to locate executable file: (?P<subject>\S+)",
             r"(?:sh|bash): .*?(?P<subject>[\w./-]+): No such file or directory$",
+            r"^(?:cp|mv|rm|ls|cat|tar|chmod|install|sed|grep|head|tail|ln|unzip|rsync): .*'?(?P<subject>[\w./@*+-]+)'?: (?:Cannot (?:stat|open): )?No such file or directory",
         ),
-        what=Text("a command of the job is not installed", "작업이 쓰는 명령이 설치되어 있지 않습니다"),
+        what=Text("a command or file that the job uses is not there", "작업이 쓰는 명령이나 파일이 없습니다"),
         why=Text(
-            "The shell did not find the program (exit code 127): a setup step is missing or did not put it on the PATH.",
-            "셸이 프로그램을 찾지 못했습니다(종료 코드 127). 설치 단계가 빠졌거나 PATH에 없습니다.",
+            "A program is not installed or not on the PATH (exit code 127), or an earlier step did not make the file.",
+            "프로그램이 설치되지 않았거나 PATH에 없거나(종료 코드 127), 이전 단계가 파일을 만들지 않았습니다.",
         ),
         steps=(
             Step(

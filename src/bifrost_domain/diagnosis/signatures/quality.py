@@ -68,7 +68,7 @@ QUALITY = (
         patterns=(
             r"(?:error|Error:?) TS\d+: ",
             r"\bTS\d{4,5}: ",
-            r"^Found [1-9]\d* errors?(?: in \d+ files?)?(?:\.|, in)?",
+            r"^Found [1-9]\d* errors? in (?:[1-9]\d* files?\.$|the same file|\S+\.[cm]?tsx?:\d+)|^Found [1-9]\d* errors?\. Watching",
             r"Type error: .*(?:Type|Property|Argument|Cannot|Object|Module|Parameter)",
         ),
         what=Text(
@@ -154,10 +154,11 @@ QUALITY = (
         name="biome",
         category=Category.LINT_FAILURE,
         role=Role.VERDICT,
-        weight=0.88,
+        weight=0.91,
         patterns=(
             r"^Found [1-9]\d* (?:warnings? and [1-9]\d* )?errors?\.$",
-            r" lint/\w+/\w+ ",
+            r"^(?P<file>\S+\.\w+):\d+:\d+ lint/\w+/(?P<subject>\w+)",
+            r"^\s*[×x] (?:eslint|typescript|unicorn|oxc|react|import)[\w-]*\((?P<subject>[\w-]+)\): ",
             r"Some errors were emitted while running checks",
         ),
         what=Text(
@@ -194,7 +195,6 @@ QUALITY = (
             r"\.pyi?:\d+:\d+: [A-Z]{1,4}\d{2,4}\b",
             r"^[A-Z]{1,4}\d{3,4} (?:\[\*\] )?[A-Z`]\S.*$",
             r"fixable with the `--fix` option",
-            r"^Your code has been rated at",
         ),
         what=Text(
             "a Python linter (ruff, flake8 or pylint) found lint errors",
@@ -202,6 +202,27 @@ QUALITY = (
         ),
         why=_LINT_WHY,
         steps=_check("ruff check ."),
+    ),
+    Signature(
+        name="security-lint",
+        category=Category.LINT_FAILURE,
+        role=Role.VERDICT,
+        weight=0.88,
+        patterns=(
+            r"^>> Issue: \[(?P<subject>B\d+:\w+)\]",
+            r"^\s*Severity: \w+\s+Confidence: \w+",
+            r"^Found [1-9]\d* known vulnerabilit(?:y|ies) in [1-9]\d* packages?|^[1-9]\d* vulnerabilities? (?:found|\()|^\d+ \w+ severity vulnerabilit(?:y|ies)$",
+            r"(?i)\bsemgrep\b.*\b[1-9]\d* (?:blocking|findings?)|^\S*\s*[1-9]\d* Code Findings?|leaks found: [1-9]",
+        ),
+        what=Text(
+            "a security linter (bandit, semgrep or an audit) found lint issues",
+            "보안 린터(bandit, semgrep, audit)가 문제를 찾았습니다",
+        ),
+        why=Text(
+            "The code or a dependency matches a rule for insecure use; each finding names its rule and its place.",
+            "코드나 의존성이 보안 규칙에 걸렸습니다. 각 항목에 규칙과 위치가 표시됩니다.",
+        ),
+        steps=_check("bandit -r ."),
     ),
     Signature(
         name="clippy",
@@ -240,7 +261,10 @@ QUALITY = (
         category=Category.LINT_FAILURE,
         role=Role.VERDICT,
         weight=0.85,
-        patterns=(r"^vet: \S+\.go:\d+", r"^\S+\.go:\d+:\d+: (?:fmt\.)?\w*[pP]rintf? (?:format|call)"),
+        patterns=(
+            r"^vet: \S+\.go:\d+",
+            r"^\S+\.go:\d+:\d+: (?:(?:\w+\.)?\w*(?:[pP]rint|[eE]rror|[fF]atal|[lL]og|[sS]kip)(?:f|ln)? (?:format|call|arg)|possible |suspicious |composite literal uses unkeyed|unreachable code|self-assignment|struct field |result of .* call not used|.* (?:copies lock|passes lock by value)|loop variable |the cancel|call of |defer |redundant (?:or|and):|impossible |should have signature|method \w+\()",
+        ),
         what=Text("go vet reported problems (lint)", "go vet이 문제를 보고했습니다"),
         why=_LINT_WHY,
         steps=_check("go vet ./..."),
@@ -335,6 +359,24 @@ QUALITY = (
         why=_LINT_WHY,
     ),
     Signature(
+        name="other-lint",
+        category=Category.LINT_FAILURE,
+        role=Role.VERDICT,
+        weight=0.78,
+        patterns=(
+            r"^\S+\.py:\d+: unused \w+ '(?P<subject>[^']+)' \(\d+% confidence\)",
+            r"^\s*D\d{3}: \S",
+            r"^\S+: (?:\d+:\d+: )?DEP\d{3} ",
+            r"^-* ?RESULT: FAILED \(minimum: ",
+            r"^Unused (?:files|dependencies|devDependencies|exports|exported types) \(\d+\)$|^Unlisted dependencies \(\d+\)$",
+            r"^[HT]\d{3} \d+:\d+ |^Linted \d+ files?, found [1-9]",
+            r"^Failed: [1-9]\d* failure\(s\)|violation\(s\) that are fatal",
+            r"^L:\s+\d+ \| P:\s+\d+ \| \w{2}\d{2} \|",
+        ),
+        what=Text("a linter found lint errors", "린터가 린트 오류를 찾았습니다"),
+        why=_LINT_WHY,
+    ),
+    Signature(
         name="link-checker",
         category=Category.LINT_FAILURE,
         role=Role.VERDICT,
@@ -356,6 +398,8 @@ QUALITY = (
         weight=0.78,
         patterns=(
             r"^build finished with problems|Warning, treated as error:|Aborted with \d+ warnings in strict mode|Sphinx error:|unresolved link to `",
+            r"^WARNING\s+-\s+(?:Doc file|Documentation file|A (?:relative path|reference)|The following pages).* '(?P<file>[\w./-]+)'.*(?:link|nav|not found|target)",
+            r"^(?P<file>\S+\.(?:rst|md|txt|ipynb)):(?:\d+): (?:WARNING|ERROR): ",
         ),
         what=Text(
             "the documentation build treats warnings as errors (docs lint)", "문서 빌드가 경고를 오류로 처리했습니다"
@@ -407,7 +451,7 @@ QUALITY = (
         weight=0.95,
         patterns=(
             r"^(?:Oh no! )?.*[1-9]\d* files? would be reformatted",
-            r"^would reformat \S+",
+            r"^would reformat \S+|^unformatted: ",
             r"^Would reformat: \S+",
             r"^ERROR: \S+ Imports are incorrectly sorted",
         ),
@@ -471,9 +515,10 @@ QUALITY = (
         name="other-format",
         category=Category.FORMATTING_FAILURE,
         role=Role.VERDICT,
-        weight=0.9,
+        weight=0.93,
         patterns=(
             r"code should be clang-formatted \[-Wclang-format-violations\]",
+            r"^(?P<file>\S+\.\w+) format [━─]{3,}|Formatter would have printed the following content|File content differs from formatting output",
             r"^\*\* \(Mix\) mix format failed|The following files are not formatted",
             r"(?i)\b(?:files?|code) (?:is|are|was|were) not (?:properly |correctly )?formatted",
             r"(?i)\bformatting (?:check|errors?|issues?|differences)\b.*(?:fail|found|please)",

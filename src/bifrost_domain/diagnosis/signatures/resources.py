@@ -145,7 +145,7 @@ RESOURCES = (
         severity=Severity.CRITICAL,
         weight=0.86,
         patterns=(
-            r"(?i)read-only file system|\bEROFS\b|Remounting filesystem read-only|I/O error, dev \w+|Buffer I/O error|EXT4-fs error|Disk quota exceeded|EDQUOT",
+            r"(?i)database space exceeded|read-only file system|\bEROFS\b|Remounting filesystem read-only|I/O error, dev \w+|Buffer I/O error|EXT4-fs error|Disk quota exceeded|EDQUOT",
         ),
         what=Text(
             "the file system cannot be written (read-only, quota or I/O error)",
@@ -212,7 +212,7 @@ RESOURCES = (
         category=Category.PERMISSION_OR_SECRET,
         weight=0.76,
         patterns=(
-            r"(?i)\b401 (?:Unauthorized|Client Error)|\b403 (?:Forbidden|Client Error)|authentication (?:failed|failure|error)\b|invalid (?:credentials|api[ _-]?key|token|bearer)|(?:token|jwt|credentials|session) (?:is |has |have )?expired|Bad credentials|invalid_grant|InvalidSignature",
+            r"(?i)\b401 (?:Unauthorized|Client Error)|\b403 (?:Forbidden|Client Error)|authentication (?:failed|failure|error)\b|invalid (?:credentials|api[ _-]?key|token|bearer)|(?:token|jwt|credentials|session|signature) (?:is |has |have )?expired|Bad credentials|invalid_grant|InvalidSignature",
             r"NOAUTH Authentication required|WRONGPASS|ACCESS_REFUSED|SASL authentication failed|TOPIC_AUTHORIZATION_FAILED|TopicAuthorizationException|Authentication failed\.",
         ),
         what=Text("credentials were refused (authentication or permission)", "인증 정보가 거부되었습니다"),

@@ -20,6 +20,7 @@ RUNTIMES = (
         patterns=(
             r"(?i)segmentation fault|\bSIGSEGV\b|segfault at [0-9a-f]+|signal 11\b|exit(?:ed with)? (?:code|status) 139|core dumped|EXC_BAD_ACCESS|access violation|0xC0000005",
             r"\bSIGABRT\b|\bSIGBUS\b|\bSIGILL\b|signal: (?:6|4|7), SIG|double free or corruption|stack smashing detected|free\(\): invalid|malloc\(\): |terminate called after throwing|general protection fault|A fatal error has been detected by the Java Runtime",
+            r"Assertion [`'].+' failed\.(?: Aborted)?$|dumped core\.$|Found one Java-level deadlock",
             r"ERROR: (?:Address|Leak|Memory|UndefinedBehavior)Sanitizer: (?P<subject>\S+)|runtime error: .*(?:overflow|null pointer|misaligned|out of bounds)|ERROR: LeakSanitizer",
         ),
         what=Text(
@@ -131,6 +132,7 @@ RUNTIMES = (
         patterns=(
             r"PHP (?:Fatal error|Warning):\s+(?P<subject>.*)|PHP message: |Uncaught (?:Error|Exception|\w+Exception|\\?\w+Error)\b|^Fatal error: ",
             r"^Unhandled exception\.? (?P<subject>[\w.]+)|Unhandled exception\. (?P<subject2>System\.\w+)|System\.(?P<subject3>NullReferenceException|InvalidOperationException|ArgumentException|AggregateException)",
+            r"^(?P<file>\S+): line \d+: (?P<subject>\w+: (?:unbound variable|parameter null or not set|bad substitution|readonly variable)|syntax error .*)",
             r"\.rb:\d+:in .*: .*\((?P<subject>[A-Z]\w*(?:::\w+)*(?:Error|Exception)?)\)|\b(?P<subject2>NoMethodError|ActionView::Template::Error|ActiveRecord::\w+|ArgumentError|NameError)\b",
             r"\*\* \((?P<subject>EXIT|MatchError|FunctionClauseError|ArgumentError|KeyError|RuntimeError|DBConnection\.\w+)[^)]*\)|GenServer .* terminating|CRASH REPORT",
         ),

@@ -184,7 +184,7 @@ SERVICES = (
         weight=0.84,
         patterns=(
             r"PANIC:  |could not (?:write to file|extend file|access file|open file) \"|database system (?:was interrupted|is (?:starting up|in recovery mode|shutting down))|terminating connection due to administrator command|server closed the connection unexpectedly|the database system is ",
-            r"InnoDB: (?:Error|Unable|Cannot|Operating system error|Database page corruption)|mysqld got signal|Can't connect to (?:local )?MySQL server|MySQL server has gone away|Lost connection to MySQL server",
+            r"InnoDB\]?:? (?:Error|Unable|Cannot|Operating system error|Database page corruption)|mysqld got signal|Can't connect to (?:local )?MySQL server|MySQL server has gone away|Lost connection to MySQL server",
             r"MISCONF Redis|LOADING Redis is loading|READONLY You can't write against a read only replica|CLUSTERDOWN|MasterDown|MASTERDOWN|Bad file format reading the append only file|NOREPLICAS",
             r"ServerSelectionTimeoutError|MongoServerSelectionError|not master and slaveOk|NotWritablePrimary|no primary server|WiredTiger error|canceling statement due to (?:statement timeout|conflict with recovery)|invalid page in block|checksum verification failed",
             r"OperationalError.*(?:could not connect|connection to server)|connection to server at \"(?P<subject>[^\"]+)\".*failed",
@@ -411,7 +411,7 @@ SERVICES = (
         patterns=(
             r"yaml: (?:line \d+: |unmarshal errors)|yaml\.(?:scanner|parser|constructor)\.\w+Error|YAMLException|mapping values are not allowed|found character '\\t' that cannot start|YAMLSemanticError|did not find expected (?:key|node|'-' indicator)",
             r"nginx: \[emerg\] (?P<subject>.*)|\[emerg\] \d+#\d+: (?P<subject2>.*)|unknown directive \"(?P<subject3>[^\"]+)\"|configuration file \S+ test failed|AH\d+: Syntax error|Syntax error on line \d+ of",
-            r"(?i)(?:failed|unable|error|cannot|could not) (?:to )?(?:parse|load|read|decode|loading|parsing|reading) (?:the )?(?:config|configuration|settings|manifest)(?: file)?|invalid configuration\b|unknown (?:field|option|flag|configuration (?:key|option))|bad configuration option|toml: |TOMLDecodeError|FATAL:  (?:configuration file|could not load)|unrecognized configuration parameter",
+            r"(?i)(?:failed|unable|error|cannot|could not) (?:to )?(?:parse|load|read|decode|loading|parsing|reading) (?:the )?(?:config|configuration|settings|manifest)(?: file)?|invalid configuration\b|unknown (?:field|option|flag|configuration (?:key|option))|bad configuration option|(?:^|[^.\w])toml: |TOMLDecodeError|FATAL:  (?:configuration file|could not load)|unrecognized configuration parameter",
             r"(?i)no such file or directory.*\.(?:ya?ml|toml|ini|conf|properties|env)\b",
         ),
         what=Text("a configuration file is wrong or cannot be read", "설정 파일이 잘못되었거나 읽을 수 없습니다"),

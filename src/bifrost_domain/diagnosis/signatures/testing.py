@@ -48,6 +48,7 @@ TESTING = (
             r"^=* ?(?:.*, )?[1-9]\d* errors? in [\d.]+s",
             r"Interrupted: [1-9]\d* errors? during collection",
             r"^ERROR \S+\.py(?:::\S+)?(?: - .*)?$",
+            r"^ImportError while loading conftest '(?P<file>[^']+)'",
         ),
         what=Text("pytest could not collect or set up tests", "pytest가 테스트를 수집하거나 준비하지 못했습니다"),
         why=Text(
@@ -63,7 +64,6 @@ TESTING = (
         patterns=(
             r"^(?:ERROR: )?(?:usage: pytest|__main__\.py: error: unrecognized arguments|ERROR: usage: )",
             r"^ERROR: (?:file or directory not found|not found): \S+",
-            r"^ImportError while loading conftest",
             r"^pytest\.PytestConfigWarning|^ERROR: \S+: '\w+' (?:not found in `markers`|requires pytest)",
         ),
         what=Text("pytest rejected its configuration", "pytest가 설정을 받아들이지 않았습니다"),
@@ -87,6 +87,20 @@ TESTING = (
         what=Text("Python unittest reports failed tests", "Python unittest 테스트가 실패했습니다"),
         why=_WHY,
         steps=(_rerun("python -m unittest -f -v"), _READ),
+    ),
+    Signature(
+        name="doctest-failed",
+        category=Category.TEST_FAILURE,
+        role=Role.VERDICT,
+        weight=0.83,
+        patterns=(
+            r"^\*\*\*Test Failed\*\*\* [1-9]",
+            r"^Failed example:$",
+            r"^\s*[1-9]\d* items? had failures:$",
+        ),
+        what=Text("doctest reports failed examples", "doctest 예제가 실패했습니다"),
+        why=_WHY,
+        steps=(_rerun("python -m doctest -v FILE"), _READ),
     ),
     Signature(
         name="jest-failed",
@@ -189,7 +203,13 @@ TESTING = (
         category=Category.TEST_FAILURE,
         role=Role.VERDICT,
         weight=0.82,
-        patterns=(r"^\s+[1-9]\d* failing$", r"^[1-9]\d* tests? failed$", r"^\s+[1-9]\d* failed$", r"^# fail\s+[1-9]"),
+        patterns=(
+            r"^\s+[1-9]\d* failing$",
+            r"^\s*[1-9]\d* tests? failed$",
+            r"^\s+[1-9]\d* failed$",
+            r"^(?:#|ℹ) fail\s+[1-9]",
+            r"^\d+ specs?, [1-9]\d* failures?",
+        ),
         what=Text(
             "the JavaScript test runner (mocha, ava, playwright or node:test) reports failed tests",
             "JavaScript 테스트 러너(mocha 등)에서 테스트가 실패했습니다",
@@ -503,7 +523,7 @@ TESTING = (
         name="other-test-failed",
         category=Category.TEST_FAILURE,
         role=Role.VERDICT,
-        weight=0.66,
+        weight=0.68,
         patterns=(
             r"^(?:Some|[1-9]\d*) tests? (?:have )?(?:FAILED|failed)\b",
             r"^Test Summary:.*\bFail\b",
@@ -512,7 +532,8 @@ TESTING = (
             r"^── (?:Failure|Error) \(",
             r"^FAIL(?:ED)?:? +tests?/\S+",
             r"^Failed tests?:",
-            r"^\s*Failed scenarios:|^[1-9]\d* scenarios? \([1-9]\d* failed",
+            r"^\s*Fail(?:ed|ing) scenarios:|^[1-9]\d* scenarios? \([1-9]\d* failed",
+            r"^\d+ (?:tests?|scenarios?|features?)\b.*\b(?:passed|total), [1-9]\d* failed|^\S.*\s\| FAIL \|$",
             r"\bAssertionError\b",
             r"(?i)^\s*assertion failed\b",
         ),

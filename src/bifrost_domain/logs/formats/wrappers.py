@@ -43,15 +43,13 @@ def strip_runner(text: str) -> str:
     """The line without what only the CI runner put before it; the same line where there is no such thing.
 
     That is GitHub's and Azure's timestamp, the job and step columns of `gh run view --log`, GitLab's timestamp and
-    stream, and the fold, section and timing marks of Travis and GitLab. A line that is nothing else stays whole.
+    stream, and the fold, section and timing marks of Travis and GitLab. An empty line behind a timestamp becomes empty.
     """
     if not text:
         return text
     if text[0].isdigit() or "\t" in text:
         match = _runner().match(text)
-        if match is not None and match.end() < len(text):
-            return text[match.end() :]
-        return text
+        return text if match is None else text[match.end() :]
     if text.startswith(("travis_", "section_")):
         match = _marks().match(text)
         if match is not None:

@@ -7,7 +7,7 @@ whether it can be a secret. Patterns have no groups, so that RE2 runs them as pl
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -37,11 +37,25 @@ class Finding(NamedTuple):
 @cache
 def compiled(pattern: str) -> Any:
     """RE2 over bytes, each of them a character, since a line of a log need not be UTF-8."""
+    return re2.compile(pattern.encode(), _options())
+
+
+def any_of(patterns: Sequence[str]) -> Callable[[bytes], list[int] | None]:
+    """One automaton that says which of the patterns match in a text, by index, or None where none does."""
+    union = re2.Set.SearchSet(_options())
+    for pattern in patterns:
+        union.Add(pattern.encode())
+    union.Compile()
+    match: Callable[[bytes], list[int] | None] = union.Match
+    return match
+
+
+def _options() -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = 64 << 20
     options.log_errors = False
-    return re2.compile(pattern.encode(), options)
+    return options
 
 
 Reader = Callable[..., Iterator[Finding]]
@@ -86,7 +100,7 @@ _TOKEN = _alternatives(
     " data_key root_key write_key project_key instrumentation_key ingest_key functions_key preshared_key"
     " secret_key_base credential credentials auth private_key_data client_key_data psk code_verifier client_assertion"
     " mnemonic seed_phrase recovery_code backup_code totp_seed secret_access_key api_secret apikey secret_id"
-    " unseal_key samlresponse sonar_login"
+    " unseal_key samlresponse sonar_login validation_key decryption_key privkey priv_key seckey sec_key 2fa_seed mfa_seed otp_seed 2fa_secret otp_secret"
     " 토큰 시크릿 인증키 비밀키 접근키 令牌 密钥"
 )
 _SESSION = _alternatives("session_id sessionid session jsessionid phpsessid connect.sid sid csrftoken xsrf_token")
@@ -95,9 +109,11 @@ _CODE_WORDS = _alternatives(
     " 인증번호 인증_번호"
 )
 _NOT_SECRET_TOKEN = re.compile(
-    rb"(?i)(?:next|prev|page|paging|continuation|pagination|sync|cancell?ation|cancel|eos|bos|pad|unk|max|min|num|sep"
+    rb"(?i)(?:(?<![A-Za-z])|(?-i:(?<=[a-z])(?=[A-Z])))(?:next|prev|page|paging|continuation|pagination|sync|cancell?ation|cancel|eos|bos|pad|unk|max|min|num|sep"
     rb"|cls|mask|stop|start|end|window|app|unexpected|special|lex|parse|current|binder|public)[ _.-]?token\W*$"
 )
+_ARN = re.compile(rb"arn:[\w:*/-]*$")
+"""A secret's name in AWS, as in `arn:aws:secretsmanager:eu-west-1:1:secret:db`."""
 _ASSIGNED = re.compile(rb"[=>]\s*$")
 _PROSE_NEXT = re.compile(rb"[ \t]+[A-Za-z]{1,64}(?![\w.-]{0,64}[ \t]?[=:])")
 
@@ -135,7 +151,7 @@ def _is_xml(data: bytes, start: int, separator: bytes) -> bool:
     """`<password>` and `<ns:password type="x">`, but not the `=>` of other languages."""
     if not separator.endswith(b">") or separator.endswith((b"=>", b"->")):
         return False
-    opening = data.rfind(b"<", max(0, start - 128), start)
+    opening = data.rfind(b"<", max(data.rfind(b"\n", 0, start) + 1, start - 128), start)
     return opening >= 0 and b">" not in data[opening:start]
 
 
@@ -157,7 +173,10 @@ def _is_name(text: bytes) -> bool:
 
 def _token(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
     separator = data[max(start, position - 8) : position]
-    if _NOT_SECRET_TOKEN.search(data, max(0, start - 16), position):
+    word = data[start:position].lower()
+    if b"token" in word and _NOT_SECRET_TOKEN.search(data, max(0, start - 16), position):
+        return
+    if separator.endswith(b":") and _ARN.search(data, max(0, start - 128), start):
         return
     value = value_at(data, position, xml=_is_xml(data, start, separator))
     text = data[value.start : value.end].strip()
@@ -170,10 +189,9 @@ def _token(data: bytes, start: int, position: int, kind: str) -> Iterator[Findin
             return
         value = value._replace(start=data.index(text, value.start + len(head)))
         value = value._replace(end=value.start + len(text))
-    word = bytes(data[start:position]).lower()
     assigned = value.quoted or separator.rstrip().endswith((b"=", b">"))
-    if text.startswith(b"0x") and len(text) == 66 and b"private" in word:
-        yield Finding(value.start, value.end, "private-key")
+    if text.startswith(b"0x") and len(text) >= 34 and _HEX.fullmatch(text) and (b"key" in word or b"secret" in word):
+        yield Finding(value.start, value.end, _named(word, kind))
         return
     by_hand = (
         b"secret" in word
@@ -245,6 +263,7 @@ def _url(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]
         yield Finding(colon + 1, position - 1, kind)
 
 
+_HEX = re.compile(rb"0[xX][0-9a-fA-F]+")
 _SCHEME = re.compile(
     rb"(?i)(?:basic|bearer|token|apikey|api-key|ssws|key|bot|jwt|negotiate|ntlm|genieKey|splunk)[ \t:]+"
 )
@@ -276,8 +295,12 @@ def _authorization(data: bytes, start: int, position: int, kind: str) -> Iterato
 def _bearer(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
     value = value_at(data, position)
     text = data[value.start : value.end]
-    if not is_placeholder(text) and is_random(text, least=12):
+    if not is_placeholder(text) and is_random(text, least=12) and not _ASSIGNMENT.match(text):
         yield Finding(value.start, value.end, kind)
+
+
+_ASSIGNMENT = re.compile(rb"[A-Za-z_]{2,32}=[^=]")
+"""The next field, as in `token_type=bearer expires_in=3600`."""
 
 
 def _basic(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
@@ -292,6 +315,7 @@ def _basic(data: bytes, start: int, position: int, kind: str) -> Iterator[Findin
         yield Finding(value.start, value.end, kind)
 
 
+_COOKIE_OPENING = re.compile(rb"[\s\"'\\\[]+")
 _COOKIE = re.compile(rb"[ \t]*([^\s=;,\"'\\]{1,128})=([^\s;\"'\\]{1,8192})")
 _ATTRIBUTES = frozenset(b"path domain expires max-age samesite secure httponly priority partitioned version".split())
 
@@ -300,7 +324,7 @@ def _cookies(data: bytes, start: int, position: int, kind: str) -> Iterator[Find
     """Every value of a cookie header but attributes and what is too short and plain to identify anybody."""
     end = line_end(data, position)
     while position < end:
-        if opening := re.compile(rb"[\s\"'\\\[]*").match(data, position, end):
+        if opening := _COOKIE_OPENING.match(data, position, end):
             position = opening.end()
         pair = _COOKIE.match(data, position, end)
         if pair is None:
@@ -372,7 +396,9 @@ def _prose(data: bytes, start: int, position: int, kind: str) -> Iterator[Findin
     if is_placeholder(text) or (not value.quoted and is_code(text)) or b" " in text:
         return
     word = data[start:position].lower()
-    if re.match(rb"secrets?[ \t]", word) and not re.search(rb"[ \t](?:is|to)[ \t]|\|", word):
+    if word.startswith((b"secret ", b"secrets ", b"secret\t", b"secrets\t")) and not re.search(
+        rb"[ \t](?:is|to)[ \t]|\|", word
+    ):
         return  # Kubernetes names its objects so: `secret "web-tls-v2" not found`
     weak = b"token" in word or b"key" in word or b"secret" in word
     if is_random(text, least=16) if weak else is_made_up(text):
@@ -452,6 +478,25 @@ def _named_elsewhere(data: bytes, start: int, position: int, kind: str) -> Itera
         yield Finding(value.start, value.end, kind)
 
 
+def _in_list(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`['x-api-key', 'x']`, `define('DB_PASSWORD', 'x')`: what follows may be one more name."""
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    if value.quoted and not is_placeholder(text) and (is_random(text) or is_made_up(text)):
+        yield Finding(value.start, value.end, kind)
+
+
+_GROUPED = re.compile(rb"[A-Za-z0-9]{3,8}(?:-[A-Za-z0-9]{3,8})+")
+
+
+def _recovery(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """Groups of letters that no dictionary has to contain."""
+    value = value_at(data, position)
+    text = data[value.start : value.end]
+    if _GROUPED.fullmatch(text) or is_random(text):
+        yield Finding(value.start, value.end, kind)
+
+
 def _before_at(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
     at = data.find(b"@", position, min(line_end(data, position), position + 256))
     if at > position and b" " not in data[position:at] and not is_placeholder(data[position:at]):
@@ -465,6 +510,18 @@ def _go_dsn(data: bytes, start: int, position: int, kind: str) -> Iterator[Findi
         yield Finding(colon, at, kind)
 
 
+def _userinfo(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`user:password@host` without a scheme, and not the tag of an image in front of its digest."""
+    colon = data.index(b":", start, position) + 1
+    password = data[colon : position - 2]
+    if (
+        not data.startswith((b"sha256:", b"sha512:"), position - 1)
+        and is_random(password)
+        and not UUID.fullmatch(password)
+    ):
+        yield Finding(colon, position - 2, kind)
+
+
 _BLANK = r"[ \t]+"
 _LISTED = r"\\*[\"'],[ \t]*"
 _LINK = (
@@ -474,6 +531,8 @@ _LINK = (
 _COLUMN = r"[ \t]*(?:\||\xe2\x94\x82)[ \t]*"
 _PARTICLE = f"(?:{_alternatives('는 은 이 가 를 을')})?"
 _SENSITIVE = f"(?:{_PASSWORD}|{_TOKEN}|pass)"
+PASSWORD_WORDS = f"(?:{_PASSWORD})"
+SENSITIVE_WORDS = _SENSITIVE
 
 FRAMES: tuple[Context, ...] = (
     Context("url-credential", r"[a-z][a-z0-9+.-]*://[^\s/?#\"'<>@:]*(?::[^\s\"'<>/]*)?@", _url),
@@ -484,12 +543,20 @@ FRAMES: tuple[Context, ...] = (
         _url,
     ),
     Context("url-credential", r"[\w.-]+:[^\s\"'@/]{3,}@(?:tcp|unix|udp)\(", _go_dsn),
+    Context("url-credential", r"\b[\w.-]+:[^\s\"'@/:]{8,128}@[a-z0-9]", _userinfo),
     Context("url-credential", r"jdbc:oracle:\w+:[^\s/@:]+/", _before_at),
     Context("webhook-url", r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w+/-]{16,}", _rest_of_match),
     Context("webhook-url", r"discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]+/[\w-]{20,}", _rest_of_match),
     Context("webhook-url", r"webhook\.office\.com/webhookb2/[\w@/-]{32,}", _rest_of_match),
     Context("authorization", rf"authorization{_SEPARATOR}", _authorization),
-    Context("bearer-token", rf"\bbearer(?:{_BLANK}|%20|\+)", _bearer),
+    Context("bearer-token", rf"\bbearer(?:{_BLANK}|%20|\+|,[ \t]*)", _bearer),
+    Context("url-signature", rf"(?:^|[\s\"',;])(?:x-[\w-]*)?signature[\w-]*{_SEPARATOR}", _parameter),
+    Context("url-signature", r"\bdigest\b[^\n]*?\bresponse=", _parameter),
+    Context(
+        "url-signature",
+        r"(?:magic|invit|reset|verif|confirm|activat|unsubscrib|sign-?in|login)[^\s?\"'=]*\?[\w.-]+=",
+        _parameter,
+    ),
     Context("basic-credential", rf"\bbasic{_BLANK}", _basic),
     Context("cookie", rf"cookies?{_SEPARATOR}", _cookies),
     Context(
@@ -505,6 +572,8 @@ FRAMES: tuple[Context, ...] = (
 NAMES: tuple[Context, ...] = (
     Context("password", rf"(?:{_PASSWORD}){_SUFFIX}{_SEPARATOR}", _password),
     Context("password", rf"<[\w:.-]*(?:{_PASSWORD})[\w:.-]*[ \t][^<>\n]*>", _password),
+    Context("password", rf"<[\w:.-]*(?:{_PASSWORD})[\w:.-]*>[ \t]*<value>", _password),
+    Context("password", rf"(?:{_PASSWORD})\.{{4,}}[ \t]*", _argument),
     Context("password", rf"(?:{_PASS}){_SUFFIX}{_SEPARATOR}", _pass),
     Context("secret-key", rf"(?:{_TOKEN}){_SUFFIX}{_SEPARATOR}", _token),
     Context("session-id", rf"(?:^|[^a-z])(?:{_SESSION}){_SEPARATOR}", _session),
@@ -520,9 +589,37 @@ PHRASES: tuple[Context, ...] = (
     Context(
         "password",
         rf"[{{,\s\"'\\](?:name|key|variable|env)\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?[\w.-]*{_SENSITIVE}\w*\\*[\"']?"
-        r"(?:[ \t,;]+|[ \t]*\r?\n[ \t]*)(?:\\*[\"'])?value\\*[\"']?[ \t]*[:=][ \t]*",
+        r"[ \t,;]+(?:\\*[\"'])?value\\*[\"']?[ \t]*[:=][ \t]*",
         _named_elsewhere,
     ),
+    Context("password", rf"{_SENSITIVE}\w*[\"']?[ \t]*[:=][ \t]*\"[^\"\n]*\"[ \t]*[-=]>[ \t]*", _in_list),
+    Context(
+        "secret",
+        rf"(?:[\[({{,][ \t]*\\*[\"'][\w.-]*{_SENSITIVE}[\w.-]*\\*[\"']|[\[({{]:\w*{_SENSITIVE}\w*),[ \t]*",
+        _in_list,
+    ),
+    Context("token", rf"{_SENSITIVE}\w*[\[({{](?:\w+=[^,\n\])]*,[ \t]*)?\w*value=", _token_argument),
+    Context(
+        "secret",
+        rf"(?:secret|securestring|password)\b[^\n|;]{{0,80}}?[ \t,]-{{0,2}}value(?:=|{_BLANK})",
+        _token_argument,
+    ),
+    Context("password", rf"\bcredentials{_BLANK}[\w.@-]+/", _prose),
+    Context("recovery-code", rf"(?:recovery|backup|scratch)[ _-]?codes?{_SEPARATOR}", _recovery),
+    Context("secret-key", rf"oauth[\w.-]*{_SEPARATOR}", _token),
+    Context(
+        "encryption-key",
+        rf"\b(?:aes|des|hmac|rsa|ed25519|chacha20|encryption|signing|master|private|shared|secret)[\w -]{{0,20}}\bkey"
+        rf"{_BLANK}\([a-z0-9 -]{{1,12}}\)[ \t]*[:=][ \t]*",
+        _token_argument,
+    ),
+    Context("password", rf"\b(?:password|secret|key|md5){_BLANK}[0-9]{_BLANK}", _token_argument),
+    Context("password", rf"\b(?:tacacs|radius)[\w-]*\b[^\n]*?\bkey{_BLANK}", _token_argument),
+    Context("password", rf"\b(?:pre-?shared-?key|key-string){_BLANK}", _token_argument),
+    Context("password", rf"\bsnmp[\w-]*\b[^\n]*?\bcommunity{_BLANK}", _argument),
+    Context("password", rf"\bnickserv\b[^\n]*?\bidentify{_BLANK}", _argument),
+    Context("password", r"\b(?:credentials?|log[ -]?in|logins?)\b[^\n/]{0,60}?[\w.@-]+[ \t]+/[ \t]+", _prose),
+    Context("password", rf"(?:^|\s)[<>]{_BLANK}pass{_BLANK}", _token_argument),
     Context("password", rf"identified{_BLANK}(?:with{_BLANK}\S+{_BLANK})?by{_BLANK}(?:password{_BLANK})?", _sql),
     Context("password", r"password[ \t]*\([ \t]*", _sql),
     Context("password", rf"set{_BLANK}password{_BLANK}for[^\n=]{{1,80}}=[ \t]*", _sql),
@@ -539,7 +636,11 @@ PHRASES: tuple[Context, ...] = (
         "token", rf"(?:token|(?:api|access|secret|private|encryption|signing|hmac)[ _-]?key|secret)s?{_LINK}", _prose
     ),
     Context("token", rf"(?:{_TOKEN})s?{_COLUMN}", _prose),
-    Context("seed-phrase", rf"(?:mnemonic|(?:seed|recovery|backup)[ _-]?phrase)(?:{_SEPARATOR}|{_LINK})", _seed_phrase),
+    Context(
+        "seed-phrase",
+        rf"(?:mnemonic|(?:seed|recovery|backup|restore)[ _-]?(?:phrase|words))(?:{_SEPARATOR}|{_LINK})",
+        _seed_phrase,
+    ),
     Context("basic-credential", rf"\bauth{_BLANK}(?:plain|login|xoauth2|cram-md5){_BLANK}", _token_argument),
     Context("password", rf"(?:-{{2,}}>|>>|\b[cs]:)[ \t]*pass{_BLANK}", _argument),
     Context("password", rf"\"auth\"{_BLANK}|\b(?:requirepass|masterauth){_BLANK}", _argument),
@@ -551,6 +652,7 @@ COMMANDS: tuple[Context, ...] = (
     Context("token", rf"(?:^|[\s\"'\[,])--?[a-z-]*(?:{_TOKEN})(?:{_BLANK}|{_LISTED})", _token_argument),
     Context("password", rf"(?:^|\s)(?:-u|--user|--proxy-user)(?:{_BLANK}|=)?", _user_flag),
     Context("password", r"\b(?:mysql\w*|mariadb[\w-]*|7z[az]?|rar|unrar)\b[^\n|;]*?[ \t]-p", _argument),
+    Context("password", rf"[ \t]--?u(?:ser(?:name)?)?[ =][^\s:]+[ \t]+-[pP]{_BLANK}", _token_argument),
     Context("password", r"\bsshpass[ \t]+-p[ \t]*", _argument),
     Context(
         "password",
@@ -564,6 +666,15 @@ COMMANDS: tuple[Context, ...] = (
     ),
     Context("password", rf"\b(?:redis-cli\b[^\n|;]*?[ \t]-a|ldap\w+[^\n|;]*?[ \t]-w){_BLANK}", _argument),
     Context("password", r"[ \t]-pass(?:in|out)?[ \t]+pass:", _argument),
+    Context("password", rf"\bopenssl\b[^\n|;]*?[ \t]-k{_BLANK}", _argument),
+    Context("password", rf"\bsnmp\w+\b[^\n|;]*?[ \t]-[cAX]{_BLANK}", _argument),
+    Context("password", rf"\bnet{_BLANK}user{_BLANK}[^\s/]+{_BLANK}", _argument),
+    Context(
+        "password",
+        r"\b(?:schtasks|psexec\w*|runas|winexe|wmic)\b[^\n|;]*?[ \t][/-]r?p(?:assword)?[: \t][ \t]*",
+        _argument,
+    ),
+    Context("token", r"<<<[ \t]*", _token_argument),
     Context("password", r"\b(?:xfreerdp|wfreerdp|mstsc|rdesktop|cmdkey|psexec)\b[^\n]*?[ \t]/p(?:ass)?:", _argument),
     Context("password", rf"\bnet{_BLANK}use\b[^\n]*?[ \t]/user:\S+{_BLANK}", _argument),
     Context("password", r"\bsmb\w*\b[^\n]*?[ \t]-U[ \t]*[^\s%]+%", _argument),
@@ -576,3 +687,11 @@ COMMANDS: tuple[Context, ...] = (
 """Flags and arguments of command lines."""
 
 CONTEXTS = (FRAMES, NAMES, PHRASES, COMMANDS)
+
+AT_VALUE: frozenset[Reader] = frozenset(
+    (
+        *(_password, _pass, _token, _session, _one_time, _parameter, _bearer, _basic, _argument, _token_argument),
+        *(_user_flag, _sql, _prose, _sentence, _named_elsewhere, _jwk, _echoed, _in_list, _recovery),
+    )
+)
+"""Readers that find nothing but the value where the match ends, and nothing if that is stars."""

@@ -15,14 +15,18 @@ _NOT_A_PERSON = (b"git", b"hg", b"svn")
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.")
 
 
-def _email(data: bytes, start: int, end: int, kind: str) -> Iterator[Finding]:
+def is_address(data: bytes, start: int, end: int) -> bool:
+    """Whether `user@domain` there is somebody's mail, and no repository, unit, file or part of a URL."""
     user, _, domain = data[start:end].partition(b"@")
     if user in _NOT_A_PERSON or UUID.fullmatch(user) or domain.rpartition(b".")[2].lower() in _NOT_A_DOMAIN:
-        return
+        return False
     before, after = data[max(0, start - 3) : start], data[end : end + 2]
-    if before.endswith((b"://", b"/", b"@")) or after[:1] == b"@" or (after[:1] == b":" and after[1:] == b"/"):
-        return
-    yield Finding(start, end, kind)
+    return not (before.endswith((b"://", b"/", b"@")) or after[:1] == b"@" or (after[:1] == b":" and after[1:] == b"/"))
+
+
+def _email(data: bytes, start: int, end: int, kind: str) -> Iterator[Finding]:
+    if is_address(data, start, end):
+        yield Finding(start, end, kind)
 
 
 def _apart(data: bytes, start: int, end: int) -> bool:
@@ -80,8 +84,8 @@ def _resident(data: bytes, start: int, end: int, kind: str) -> Iterator[Finding]
         yield Finding(start, end, kind)
 
 
-PERSONAL: tuple[Context, ...] = (
-    Context("email", r"[a-z0-9][\w.+%-]*@(?:[a-z0-9-]+\.)+[a-z]{2,24}\b", _email),
+EMAIL = Context("email", r"[a-z0-9][\w.+%-]*@(?:[a-z0-9-]+\.)+[a-z]{2,24}\b", _email)
+NUMBERS: tuple[Context, ...] = (
     Context("payment-card", r"\b[2-69][0-9]{3}(?:[ -]?[0-9]{4}){3}\b|\b3[0-9]{3}[ -]?[0-9]{6}[ -]?[0-9]{4,5}\b", _card),
     Context("resident-number", r"\b[0-9]{6}-?[1-8][0-9]{6}\b", _resident),
 )

@@ -18,6 +18,10 @@ _QUOTES = b"\"'`"
 _WRAPPER = re.compile(
     rb"(?:(?:Some|Ok|Just|Secret\w{0,16}|\w{0,16}String)\(|string\([0-9]{1,6}\)[ ]|[bruf@NLE])(?=\\*[\"'])"
 )
+_SIMPLE = re.compile(rb"[\w.+/=~%!@#^*$-]++")
+_WHITE = frozenset((b" ", b"\n", b"\t", b""))
+_COMMAS = (b",", b";")
+"""Behind a run of `_SIMPLE` these say that nothing follows and nothing needs to be looked for."""
 _RUN = re.compile(rb"[^\s]*")
 _QUOTE = re.compile(rb"\\*[\"'`]")
 _NEXT_PARAMETER = re.compile(rb"&(?:amp;)?[A-Za-z_][\w.%-]{0,64}=|&$")
@@ -27,6 +31,7 @@ _ESCAPED_END = re.compile(rb"\\{1,16}u0026|\\{1,16}[nrt](?=$|[^\w]|[A-Za-z_][\w-
 _PLACEHOLDER = re.compile(
     rb"\*+|(?:[xX.#_?-]|\xe2\x80\xa2){2,}|<[^<>]*>?|\[[A-Za-z_ -]*\]|\{+[^{}]*\}*"
     rb"|\$\{.*|\$\(.*|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+|\$env:\w+|%\(\w+\)s|%\w+%|%[sdv@]|:[a-z_]+|@[A-Za-z_]+|#\{.*"
+    rb"|\((?:sensitive|known|hidden|masked|redacted|omitted|none|null|empty|unset)\b[^()]*\)?"
     rb"|=+|[\W_]{1,3}|\\.?",
     re.DOTALL,
 )
@@ -40,6 +45,12 @@ _NOT_A_VALUE = frozenset(
     b" bearer user username anonymous class".split()
 )
 _CODE = re.compile(rb"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)*(?:\(.*|\[.*|\{.*)?", re.DOTALL)
+_ORDINARY = re.compile(rb"(?=[A-Za-z0-9])[A-Za-z_+/=.:@!#$%^&~-]*+[0-9][\w+/=.:@!#$%^&~-]*+")
+"""With a digit and without brackets or stars: nothing of the two above."""
+_ALPHANUMERIC_KEY = re.compile(
+    rb"[A-Za-z]++[0-9]++[A-Za-z]++[0-9][A-Za-z0-9]*+|(?!0[xX])[0-9][A-Za-z0-9]*[A-SU-Ya-z][A-Za-z0-9]{2,}"
+)
+"""Letters and digits that turn too often for a word with a number behind it, and are no number with a unit."""
 _OBJECT = re.compile(rb"[\w.$]+@[0-9a-f]{4,16}")
 _PUBLIC = re.compile(
     rb"(?i:sha[0-9]{1,3}|md5|blake2[bs]|urn:uuid|arn:aws)[:-]|ssh-|ecdsa-|0[xX][0-9a-fA-F]+$|[a-z][a-z0-9+.-]*://"
@@ -101,10 +112,19 @@ def value_at(data: bytes, position: int, *, xml: bool = False) -> Value:
 
     A value that goes on beyond `REACH` bytes ends there; `whole` finds its end once it is known to be a secret.
     """
+    if not xml and (simple := _SIMPLE.match(data, position, position + REACH)):
+        stop = simple.end()
+        after = data[stop : stop + 2]
+        if after[:1] in _WHITE or (after[:1] in _COMMAS and after[1:] in _WHITE):
+            return Value(position, stop, False)
     end = min(line_end(data, position), position + REACH)
     if xml:
         close = data.find(b"<", position, end)
         return Value(position, end if close < 0 else close, True)
+    if data[position : position + 1] == b'"':
+        close = data.find(b'"', position + 1, end)
+        if close >= 0 and data[close - 1 : close] != b"\\":
+            return Value(position + 1, close, True)
     if wrapper := _WRAPPER.match(data, position, end):
         position = wrapper.end()
     if opening := _QUOTE.match(data, position, end):
@@ -159,6 +179,9 @@ _OPENING = {b")": b"(", b"]": b"[", b"}": b"{", b">": b"<"}
 
 def is_placeholder(value: bytes) -> bool:
     """Nothing, a mask, a variable, a word that stands where a value would: not a secret, whatever its name is."""
+    head = value[:_HEAD]
+    if _ORDINARY.fullmatch(head):
+        return False
     value = value.strip()
     head = value[:_HEAD]
     return (
@@ -198,7 +221,11 @@ def is_made_up(value: bytes) -> bool:
 def is_random(value: bytes, *, least: int = 8) -> bool:
     """Text that nobody would write by hand: what keys and tokens are made of, and words, paths and numbers are not."""
     head = value[:_HEAD]
-    if len(head) < least or _RANDOM_ALPHABET.fullmatch(head) is None:
+    if len(head) < least:
+        return False
+    if _ALPHANUMERIC_KEY.fullmatch(head):
+        return True
+    if _RANDOM_ALPHABET.fullmatch(head) is None:
         return False
     digits, one_case = _DIGIT.search(head) is not None, head in (head.lower(), head.upper())
     if not digits and one_case and (len(head) < 20 or len(set(head)) < 12):

@@ -175,6 +175,9 @@ SHAPES: tuple[Shape, ...] = (
     _prefixed("mapbox-token", "sk.eyJ pk.eyJ", r"[\w-]{40,}\.[\w-]{20,}", word=True),
     # standards
     _prefixed("jwt", "eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", word=True),
+    _framed("wallet-key", r"\b[xyzt]prv[1-9A-HJ-NP-Za-km-z]{90,}"),
+    _framed("app-key", r"\bbase64:[A-Za-z0-9+/]{42,}={1,2}"),
+    _framed("password-hash", r"\b(?:pbkdf2|scrypt|argon2|bcrypt)[A-Za-z0-9:_-]{0,40}\$[A-Za-z0-9./$=,+-]{20,}"),
     _framed("password-hash", r"\$2[abxy]?\$[0-9]{2}\$[A-Za-z0-9./]{40,}"),
     _framed("password-hash", r"\$(?:1|apr1)\$[A-Za-z0-9./]{1,8}\$[A-Za-z0-9./]{22,}"),
     _framed("password-hash", r"\$(?:5|6|7|y|gy)\$[A-Za-z0-9./$=,]{1,40}\$[A-Za-z0-9./]{43,}"),

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from bifrost_domain.logs.redaction.contexts import compiled
 
-_CONTROLS = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[^\[\n]|[\x00-\x08\x0e-\x1a\x7f]"
+CONTROLS = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[^\[\n]|[\x00-\x08\x0e-\x1a\x7f]"
+"""RE2: what `visible` takes out."""
+
 _INVISIBLE = (
     r"\xc2\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e"
     # the same as `cleaning` shows it
@@ -45,7 +47,7 @@ class View(NamedTuple):
 
 @cache
 def _unusual() -> Any:
-    return compiled(f"{_CONTROLS}|{UNUSUAL}")
+    return compiled(f"{CONTROLS}|{UNUSUAL}")
 
 
 def unusual_lines(data: bytes) -> Iterator[tuple[int, int]]:
