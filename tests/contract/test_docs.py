@@ -63,7 +63,7 @@ def sandbox(tmp_path: Path) -> tuple[Path, dict[str, str]]:
 
 
 def explains_itself(line: str, environment: dict[str, str]) -> None:
-    """A benchmark runs for minutes and may need data that is not here: that it starts and knows its options is shown."""
+    """A benchmark runs for minutes and may need data that is not here; at least it starts and knows its options."""
     script, *words = line.partition("  #")[0].split()[1:]
     done = subprocess.run(
         [sys.executable, script, "--help"],

@@ -7,11 +7,13 @@ from bifrost_domain.logs.evidence import (
     MOST_ALIKE,
     SHOWN_CHARACTERS,
     Reading,
+    cost,
     exit_status,
     is_summary,
     select,
     shown,
     signs,
+    spread,
     weigh,
 )
 from bifrost_domain.logs.lines import Level
@@ -76,6 +78,49 @@ def test_an_error_and_its_neighbours_outweigh_the_rest() -> None:
     weights = weigh(reading(texts, errors=(10,)))
     assert max(range(20), key=weights.__getitem__) in (9, 10, 11)
     assert weights[10] > 3 * weights[0]
+
+
+def test_what_comes_after_the_failing_step_gave_up_weighs_less_than_the_step() -> None:
+    step = [f"compiling part {chr(97 + n)} of the program" for n in range(12)]
+    cleaning = [f"removing part {chr(97 + n)} of the cache" for n in range(12)]
+    texts = ["$ make", *step, "make: *** [all] Error 2", "$ make clean", *cleaning, "Done. Your build exited with 1."]
+    weights = weigh(reading(texts))
+    assert min(weights[1:13]) > max(weights[17:27])
+
+
+def test_a_line_is_in_the_failing_step_when_no_step_starts_before_the_exit_status() -> None:
+    texts = ["$ npm ci", "added 9 packages", "$ npm test", "checking", "it broke", "exit status 1", "bye"]
+    found = [sign.in_failing_step for sign in signs(reading(texts)) if sign is not None]
+    assert found == [False, False, True, True, True, True, False]
+
+
+def test_the_first_of_equal_errors_in_equal_surroundings_stands_for_them() -> None:
+    texts = ["begin", "lookup failed", "end", "other", "begin", "lookup failed", "end"]
+    weights = spread(reading(texts, errors=(1, 5)), [0.1, 0.2, 0.1, 0.1, 0.1, 0.9, 0.1])
+    assert weights[1] >= weights[5]
+    taken = select(texts, weights, [20] * 7, [True] * 7, 21, 1)
+    assert taken == {1}
+
+
+def test_an_equal_error_in_another_surrounding_keeps_its_own_weight() -> None:
+    texts = ["setup", "lookup failed", "retrying", "other", "begin", "lookup failed", "end"]
+    weights = spread(reading(texts, errors=(1, 5)), [0.1, 0.2, 0.1, 0.1, 0.1, 0.9, 0.1])
+    assert weights[1] < weights[5]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", ""]), st.none() | st.floats(0, 1)), max_size=40))
+def test_spreading_gives_every_line_a_finite_weight_and_blank_ones_none(rows: list[tuple[str, float | None]]) -> None:
+    texts = [text for text, _ in rows]
+    chances = [chance if text else None for text, chance in rows]
+    weights = spread(reading(texts), chances)
+    assert len(weights) == len(rows)
+    assert all(0 <= weight < 10 for weight in weights)
+    assert all(weight == 0 for weight, text in zip(weights, texts, strict=True) if not text)
+
+
+@given(st.integers(1, 10**6), st.text(max_size=1000))
+def test_a_line_never_takes_more_characters_than_it_costs(number: int, text: str) -> None:
+    assert len(f"{number}: {shown(text)}\n") <= cost(number, text)
 
 
 def test_blank_lines_weigh_nothing() -> None:

@@ -10,28 +10,32 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from math import exp, inf, log, sqrt
+from math import exp, inf, log
 from operator import mul
 from typing import Any, NamedTuple
 
 import re2
 from msgspec import Struct
 
-from bifrost_domain.logs.blocks import Block, Kind, is_frame, is_located, is_rule
+from bifrost_domain.logs.blocks import Block, Kind, is_located
 from bifrost_domain.logs.lines import Level
 
 SHOWN_CHARACTERS = 300
 """A line longer than this is shown with its middle cut out."""
 GAP = "..."
-REPEATED = 0.8
+REPEATED = 0.45
 """What a line is worth after another one with its key was taken."""
 MOST_ALIKE = 12
 """More lines with one key are not shown."""
 FAMILIAR = 0.5
 """What a line is worth of which every word was shown already."""
-_CARRIED, _SPREAD = 0.6, 0.15
+_CARRIED, _SPREAD = 0.45, 0.15
+"""How much of a chance goes on from line to line, and how much of what comes by counts."""
+_LENGTH = 0.35
+"""A line's weight is divided by this power of its length: 0 disregards length, 1 looks for weight a character."""
 
 LOUD = frozenset({Level.ERROR, Level.CRITICAL})
+_ALARMING = LOUD | {Level.WARNING}
 _MARKERS = (
     "##[error]",
     "make: ***",
@@ -95,88 +99,72 @@ def is_summary(text: str) -> bool:
 class Signs(NamedTuple):
     """What speaks for or against one line, each sign from 0 to about 1."""
 
-    critical: float
     error: float
     warning: float
     summary: float
     marker: float
     repeated: float
-    traceback: float
     assertion: float
     diff: float
     diagnostic: float
-    record: float
     error_in_block: float
-    just_before_marker: float
     shortly_before_marker: float
     well_before_marker: float
-    first_marker: float
+    shortly_before_first: float
+    in_failing_step: float
+    in_first_failing_step: float
     after_markers: float
     after_error: float
     before_error: float
     near_end: float
     first_of_kind: float
-    only_error: float
-    first_errors: float
-    command: float
     passed: float
-    frame: float
     indented: float
     length: float
-    ruled: float
     verdict: float
     failed: float
     error_near_marker: float
-    error_at_first_marker: float
     repeated_error: float
     after_verdict: float
     before_verdict: float
     located: float
 
 
-_BIAS = -4.76
+_BIAS = -5.47
 _COEFFICIENTS = Signs(
-    critical=-0.02,
-    error=-0.36,
-    warning=-0.15,
-    summary=-0.47,
-    marker=-1.3,
-    repeated=0.2,
-    traceback=0.01,
-    assertion=-0.17,
-    diff=2.72,
-    diagnostic=1.72,
-    record=-0.13,
-    error_in_block=0.76,
-    just_before_marker=0.08,
-    shortly_before_marker=1.75,
-    well_before_marker=1.49,
-    first_marker=0.16,
-    after_markers=1.33,
-    after_error=1.88,
-    before_error=2.43,
-    near_end=0.58,
-    first_of_kind=0.42,
-    only_error=-0.06,
-    first_errors=-0.23,
-    command=0.03,
-    passed=-0.28,
-    frame=0.05,
-    indented=1.07,
-    length=0.83,
-    ruled=0.01,
-    verdict=-0.19,
-    failed=0.62,
-    error_near_marker=-1.05,
-    error_at_first_marker=-0.08,
-    repeated_error=-0.74,
-    after_verdict=1.59,
-    before_verdict=1.39,
-    located=0.39,
+    error=-0.23,
+    warning=-0.24,
+    summary=-0.38,
+    marker=-1.27,
+    repeated=0.17,
+    assertion=-0.36,
+    diff=2.25,
+    diagnostic=1.54,
+    error_in_block=0.78,
+    shortly_before_marker=1.01,
+    well_before_marker=1.15,
+    shortly_before_first=0.71,
+    in_failing_step=1.7,
+    in_first_failing_step=0.59,
+    after_markers=2.27,
+    after_error=1.55,
+    before_error=1.9,
+    near_end=0.68,
+    first_of_kind=0.43,
+    passed=-0.62,
+    indented=0.61,
+    length=0.28,
+    verdict=-0.1,
+    failed=0.59,
+    error_near_marker=-1.01,
+    repeated_error=-0.64,
+    after_verdict=1.34,
+    before_verdict=1.29,
+    located=0.42,
 )
 """Log-odds of each sign, by ridge regression on the lines that people marked in LogChunks (C. Brandt et al., MSR 2020,
-doi 10.5281/zenodo.3632351) and in eight cases of LogDx-CI. Signs and constants were chosen on the same logs:
-expect less on unseen ones."""
+doi 10.5281/zenodo.3632351) and in eight cases of LogDx-CI. `benchmarks/digest/fit.py` computes them, and what they are
+worth on repositories they were not fitted on."""
 
 
 def signs(reading: Reading) -> list[Signs | None]:
@@ -192,13 +180,12 @@ def signs(reading: Reading) -> list[Signs | None]:
         else:
             kinds[block.start] = block.kind
     markers = [_fails(text) for text in texts]
-    distances, order = _before_markers(texts, markers)
+    distances, order, step = _before_markers(texts, markers)
     after, before = _around([level in LOUD for level in levels])
     verdicts = [_is_verdict(text) for text in texts]
     after_verdict, before_verdict = _around(verdicts)
     left = sum(map(len, texts)) + total
     seen: set[str] = set()
-    errors = 0
     found: list[Signs | None] = []
     for place, text in enumerate(texts):
         left -= len(text) + 1
@@ -210,43 +197,34 @@ def signs(reading: Reading) -> list[Signs | None]:
         new = key not in seen
         seen.add(key)
         error = level in LOUD
-        errors += error and new
-        distance = distances[place]
+        distance, first = distances[place], order[place] == 1
         found.append(
             Signs(
-                critical=level is Level.CRITICAL,
                 error=error,
                 warning=level is Level.WARNING,
                 summary=is_summary(text),
                 marker=markers[place],
                 repeated=min(2.0, log(reading.counts[place]) / 3),
-                traceback=kind is Kind.TRACEBACK,
                 assertion=kind is Kind.ASSERTION,
                 diff=kind is Kind.DIFF,
                 diagnostic=kind is Kind.DIAGNOSTIC,
-                record=kind in (Kind.RECORD, Kind.JSON),
                 error_in_block=loud[place],
-                just_before_marker=exp(-distance / 300),
                 shortly_before_marker=exp(-distance / 1500),
                 well_before_marker=exp(-distance / 8000),
-                first_marker=order[place] == 1,
+                shortly_before_first=first and exp(-distance / 1500),
+                in_failing_step=step[place],
+                in_first_failing_step=first and step[place],
                 after_markers=order[place] == 0,
                 after_error=after[place],
                 before_error=before[place],
                 near_end=exp(-left / 1500),
                 first_of_kind=new,
-                only_error=error and reading.counts[place] == 1,
-                first_errors=error and errors <= 3,
-                command=stripped.startswith(("$ ", "> ", "+ ")),
                 passed=_passes(stripped),
-                frame=is_frame(stripped),
                 indented=text[0] in " \t",
                 length=min(1.0, len(stripped) / 300),
-                ruled=is_rule(stripped),
                 verdict=verdicts[place],
                 failed="ailed" in text or "ailure" in text,
                 error_near_marker=error * exp(-distance / 3000),
-                error_at_first_marker=error and order[place] == 1,
                 repeated_error=error * min(2.0, log(reading.counts[place]) / 3),
                 after_verdict=after_verdict[place],
                 before_verdict=before_verdict[place],
@@ -258,20 +236,38 @@ def signs(reading: Reading) -> list[Signs | None]:
 
 def weigh(reading: Reading) -> list[float]:
     """A weight for each line, 0 and up: how likely a person would point at it, or at the lines around it."""
-    chances = [
-        None if sign is None else 1 / (1 + exp(-_BIAS - sum(map(mul, sign, _COEFFICIENTS)))) for sign in signs(reading)
-    ]
-    texts = reading.texts
+    return spread(
+        reading,
+        [
+            None if sign is None else 1 / (1 + exp(-_BIAS - sum(map(mul, sign, _COEFFICIENTS))))
+            for sign in signs(reading)
+        ],
+    )
+
+
+def spread(reading: Reading, chances: Sequence[float | None]) -> list[float]:
+    """The weight of each line by its own chance and a share of those around it; None is the chance of a blank line.
+
+    The first of the warnings or errors with one key and one surrounding is worth what the best of them is, so that it
+    stands for them: what a reader wants to know is when it began. Of a run of equal lines the first two count.
+    """
+    texts, keys = reading.texts, reading.keys
+    own = list(chances)
     for place in range(2, len(texts)):
         if texts[place] == texts[place - 1] == texts[place - 2]:
-            chances[place] = None
-    weights = [chance or 0.0 for chance in chances]
-    for places in (range(len(chances)), range(len(chances) - 1, -1, -1)):
+            own[place] = None
+    weights = [chance or 0.0 for chance in own]
+    for places in (range(len(own)), range(len(own) - 1, -1, -1)):
         carried = 0.0
         for place in places:
-            if (chance := chances[place]) is not None:
+            if (chance := own[place]) is not None:
                 weights[place] += _SPREAD * carried
                 carried = _CARRIED * (carried + chance)
+    firsts: dict[tuple[str, str, str], int] = {}
+    for place, alike in enumerate(zip(["", *keys], keys, [*keys[1:], ""], strict=False)):
+        if reading.levels[place] in _ALARMING:
+            first = firsts.setdefault(alike, place)
+            weights[first] = max(weights[first], weights[place])
     return weights
 
 
@@ -312,12 +308,17 @@ _PASSED = (
 _PASSED_END = (" ok", " PASSED", " OK", " passed", " yes", " done", " PASS")
 
 
-def _before_markers(texts: Sequence[str], markers: Sequence[bool]) -> tuple[list[float], list[int]]:
-    """Characters from each line to the next marker, and which marker that is from 1 on; 0 behind the last one.
+_STEPS = ("$ ", "##[group]", "##[command]", "[Pipeline] ")
+"""How a line opens with which a runner says what it does next."""
+
+
+def _before_markers(texts: Sequence[str], markers: Sequence[bool]) -> tuple[list[float], list[int], list[bool]]:
+    """Characters from each line to the next marker; which marker that is from 1 on, 0 behind the last one; and whether
+    no step starts between the two.
 
     Markers close together are one.
     """
-    distances, order = [inf] * len(texts), [0] * len(texts)
+    distances, order, step = [inf] * len(texts), [0] * len(texts), [False] * len(texts)
     groups = 0
     last = -10
     for place, marks in enumerate(markers):
@@ -327,14 +328,16 @@ def _before_markers(texts: Sequence[str], markers: Sequence[bool]) -> tuple[list
         order[place] = groups + (not marks or place - last > 10)
     final = groups
     distance = inf
+    failing = False
     for place in range(len(texts) - 1, -1, -1):
         if markers[place]:
-            distance = 0.0
-        distances[place] = distance
+            distance, failing = 0.0, True
+        distances[place], step[place] = distance, failing
         distance += len(texts[place]) + 1
+        failing = failing and not texts[place].startswith(_STEPS)
         if order[place] > final:
             order[place] = 0
-    return distances, order
+    return distances, order, step
 
 
 def _around(flags: Sequence[bool]) -> tuple[list[float], list[float]]:
@@ -362,6 +365,13 @@ def shown(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     return text[:head] + mark + text[len(text) - limit + head :]
 
 
+def cost(number: int, text: str) -> int:
+    """Characters that a line takes in a digest, its number and line end included; one beyond ASCII counts as the token
+    that it mostly is."""
+    ascii_cost = len(str(number)) + 3 + min(len(text), SHOWN_CHARACTERS + 32)
+    return ascii_cost if text.isascii() else ascii_cost + round(1.6 * sum(map("\x7f".__lt__, shown(text))))
+
+
 def select(
     keys: Sequence[str],
     weights: Sequence[float],
@@ -380,7 +390,7 @@ def select(
     taken: set[int] = set()
     known: set[str] = set()
     shown_keys: Counter[str] = Counter()
-    density = [weight / sqrt(cost) for weight, cost in zip(weights, costs, strict=True)]
+    density = [weight / cost**_LENGTH for weight, cost in zip(weights, costs, strict=True)]
     queue = [(-value, place) for place, value in enumerate(density) if value > 0]
     heapq.heapify(queue)
     least = min(costs, default=0)
@@ -398,10 +408,10 @@ def select(
             continue
         before = joined[place] and place - 1 in taken
         after = place + 1 < len(joined) and joined[place + 1] and place + 1 in taken
-        cost = costs[place] + gap - gap * (before + after)
-        if cost > room:
+        price = costs[place] + gap - gap * (before + after)
+        if price > room:
             continue
-        room -= cost
+        room -= price
         taken.add(place)
         shown_keys[keys[place]] = times + 1
         known |= words
