@@ -87,3 +87,10 @@ def test_the_best_windows_are_the_most_alarming_and_the_rarest() -> None:
     tally = tallied([b"warning: x"], [b"ERROR common"] * 50, [b"panic: y"], [b"ERROR rare"])
     best = tally.best(tally.windows, size(b"panic: y\n") + size(b"ERROR rare\n"))
     assert [window.raw for window in best] == [b"panic: y\n", b"ERROR rare\n"]
+
+
+def test_an_alarming_word_counts_with_others_before_it_but_not_inside_of_one() -> None:
+    loud = [b"java.net.TimeoutException: x", b"EXIT CODE: x", b"exit code x", b"a_error x", b"ERROR x", b"3 errors"]
+    quiet = [b"yfatalqkg x", b"terrorform x", b"swarn x"]
+    assert [window.first for line in loud for window in tallied([line]).windows] == [1] * len(loud)
+    assert [window for line in quiet for window in tallied([line]).windows] == []

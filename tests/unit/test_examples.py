@@ -43,7 +43,7 @@ def test_an_example_says_what_it_is_and_can_be_captured_again(example: Path) -> 
 @every_example
 def test_a_truth_speaks_the_language_of_reports(example: Path) -> None:
     label = truth(example)
-    assert set(label) == {
+    assert set(label) - {"files", "tests"} == {
         "log",
         "severity",
         "category",
@@ -53,6 +53,8 @@ def test_a_truth_speaks_the_language_of_reports(example: Path) -> None:
         "consequence_lines",
         "must_mention",
     }
+    text = "\n".join(lines(example))
+    assert all(name in text for name in (*label.get("files", ()), *label.get("tests", ())))
     healthy = Severity(label["severity"]) is Severity.OK
     assert healthy == (Category(label["category"]) is Category.NONE)
     assert label["category"] in {Category(name) for name in label["categories_accepted"]}

@@ -67,6 +67,13 @@ def test_the_first_quote_is_a_line_that_decides(example: Path) -> None:
 
 
 @every_example
+def test_the_files_and_tests_that_failed_are_named(example: Path) -> None:
+    label, report = truth(example), report_on(example)
+    assert set(label.get("files", ())) <= set(report.files)
+    assert set(label.get("tests", ())) <= set(report.tests)
+
+
+@every_example
 def test_the_prose_names_what_it_must(example: Path) -> None:
     text = prose(report_on(example))
     for group in truth(example)["must_mention"]:

@@ -42,6 +42,7 @@ _ALARMS: dict[bytes, float] = {
     for word in words.split(b"|")
 }
 """How alarming a line with this word is, before anything else of it is known."""
+_SMALL = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 
 
 class Window(Struct, frozen=True):
@@ -243,10 +244,16 @@ def _alarm_words() -> Any:
 
 
 def _alarms_of(keys: Sequence[bytes]) -> dict[bytes, float]:
-    """The alarming ones of some sorts of lines, and how alarming they are."""
+    """The alarming ones of some sorts of lines, and how alarming they are.
+
+    A word may have others before it (`TimeoutError`, `exit_code`), but within a run of small letters it means nothing.
+    """
     found: dict[bytes, float] = {}
     ends: list[int] = []
-    for match in _alarm_words().finditer(b"\n".join(keys)):
+    text = b"\n".join(keys)
+    for match in _alarm_words().finditer(text):
+        if text[match.start()] in _SMALL and match.start() and text[match.start() - 1] in _SMALL:
+            continue
         ends = ends or list(accumulate(len(key) + 1 for key in keys))
         key = keys[bisect_right(ends, match.start())]
         found[key] = max(found.get(key, 0.0), _ALARMS[match.group().lower()])
