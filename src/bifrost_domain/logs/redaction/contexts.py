@@ -386,6 +386,12 @@ def _sql(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]
         yield Finding(value.start, end, kind)
 
 
+def _sql_literal(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
+    """`PASSWORD 'x'`: a literal, and none of the words that may stand there as well (`PASSWORD EXPIRE`)."""
+    if value_at(data, position).quoted:
+        yield from _sql(data, start, position, kind)
+
+
 def _prose(data: bytes, start: int, position: int, kind: str) -> Iterator[Finding]:
     """`your password is X`, `using token X`: only what plainly is no word of the sentence."""
     value = value_at(data, position)
@@ -617,11 +623,13 @@ PHRASES: tuple[Context, ...] = (
     Context("password", rf"\b(?:tacacs|radius)[\w-]*\b[^\n]*?\bkey{_BLANK}", _token_argument),
     Context("password", rf"\b(?:pre-?shared-?key|key-string){_BLANK}", _token_argument),
     Context("password", rf"\bsnmp[\w-]*\b[^\n]*?\bcommunity{_BLANK}", _argument),
+    Context("secret", r"::add-mask::", _argument),
     Context("password", rf"\bnickserv\b[^\n]*?\bidentify{_BLANK}", _argument),
     Context("password", r"\b(?:credentials?|log[ -]?in|logins?)\b[^\n/]{0,60}?[\w.@-]+[ \t]+/[ \t]+", _prose),
     Context("password", rf"(?:^|\s)[<>]{_BLANK}pass{_BLANK}", _token_argument),
     Context("password", rf"identified{_BLANK}(?:with{_BLANK}\S+{_BLANK})?by{_BLANK}(?:password{_BLANK})?", _sql),
     Context("password", r"password[ \t]*\([ \t]*", _sql),
+    Context("password", rf"\b(?:create|alter){_BLANK}(?:user|role)\b[^\n;]{{0,200}}?\bpassword{_BLANK}", _sql_literal),
     Context("password", rf"set{_BLANK}password{_BLANK}for[^\n=]{{1,80}}=[ \t]*", _sql),
     Context("password", rf"login{_BLANK}\S+{_BLANK}password{_BLANK}", _argument),
     Context("password", r"[\w.-]+:(?:5432|6432|5433):[\w*-]+:[\w.*-]+:", _argument),
@@ -691,7 +699,7 @@ CONTEXTS = (FRAMES, NAMES, PHRASES, COMMANDS)
 AT_VALUE: frozenset[Reader] = frozenset(
     (
         *(_password, _pass, _token, _session, _one_time, _parameter, _bearer, _basic, _argument, _token_argument),
-        *(_user_flag, _sql, _prose, _sentence, _named_elsewhere, _jwk, _echoed, _in_list, _recovery),
+        *(_user_flag, _sql, _sql_literal, _prose, _sentence, _named_elsewhere, _jwk, _echoed, _in_list, _recovery),
     )
 )
 """Readers that find nothing but the value where the match ends, and nothing if that is stars."""

@@ -59,6 +59,8 @@ _NUMBER = re.compile(rb"[+-]?[0-9][0-9.,:/TZ+_-]*(?:[a-zA-Z%]{1,2})?")
 _VERSION = re.compile(rb"v?[0-9]+(?:\.[0-9]+)+[\w.+-]*")
 _RANDOM_ALPHABET = re.compile(rb"[\w.+/=~:%$!@#^&*-]+")
 _DIGIT = re.compile(rb"[0-9]")
+_LOWER = re.compile(rb"[a-z]")
+_UPPER = re.compile(rb"[A-Z]")
 _LETTER = re.compile(rb"[A-Za-z]")
 _MADE_UP = re.compile(rb"[A-Za-z0-9][^\w\s./:=()\[\]{}\"'-][\S]*[A-Za-z0-9]")
 _WORDY_PART = re.compile(rb"[a-z]+[0-9]{0,2}|[A-Z]+[0-9]{0,2}|[A-Z]?[a-z]+(?:[A-Z][a-z]+)*[0-9]{0,2}|[0-9]{1,4}|")
@@ -210,7 +212,7 @@ def is_made_up(value: bytes) -> bool:
     plain = _NUMBER.fullmatch(head) or _VERSION.fullmatch(head) or _PUBLIC.match(head)
     return (
         len(head) >= 8
-        and _DIGIT.search(head) is not None
+        and (_DIGIT.search(head) is not None or (_LOWER.search(head) is not None and _UPPER.search(head) is not None))
         and not plain
         and _MADE_UP.search(head) is not None
         and head[:1] not in b"/([{<"

@@ -78,6 +78,7 @@ SHAPES: tuple[Shape, ...] = (
         r"[\w-]{20,}(?:\.[\w-]+)*",
     ),
     _prefixed("gitlab-token", "GR1348941", r"[\w-]{20,}"),
+    _prefixed("facebook-token", "EAAC EAAM EAAB EAAG", "[A-Za-z0-9]{40,}", word=True),
     _prefixed("bitbucket-token", "ATBB", r"[A-Za-z0-9]{24,}[\w=-]*", word=True),
     _prefixed("atlassian-token", "ATATT3 ATCTT3 ATSTT3", r"[\w=+/-]{40,}", word=True),
     _prefixed("npm-token", "npm_", "[A-Za-z0-9]{30,}"),
