@@ -276,7 +276,7 @@ _THIRD_LOOKALIKES = (
     'ETag: W/"5d8c72a5edda8d6a-1f40"',
     'etag: "33a64df551425fcc55e4d42a148795d9f25f89d4"',
     '"integrity": "sha512-xvFZjo5PgG0A7Fzj2yK9sQv1y7Rk3m8Yb0qzJcTtEwHnUu6rLd2VfXpAaSoIiKeGZBhNMlCqWxOPRDs4T5v6w=="',
-    "resolved https://registry.npmjs.org/js-tokens/-/js-tokens-4.0.0.tgz#19203fb59991df98e3a287050d4647cdeaf32499",
+    "resolved https://packages.example.org/js-tokens/-/js-tokens-4.0.0.tgz#19203fb59991df98e3a287050d4647cdeaf32499",
     "    --hash=sha256:a2a3a1b6f0c2d2f8f1a4c5b6e7d8f9a0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6",
     "h1:Xv5erBjTwe/5IxqUQTdXv5kgmIvbHo3QQyRwhJsOfJA=",
     "github.com/golang-jwt/jwt/v5 v5.2.1 h1:OuVbFODueb089Lh128TAcimifWaLhJwVflnrgM17wHk=",

@@ -63,7 +63,7 @@ def test_what_tells_a_place_or_a_person_is_named_by_its_kind(line: str, expected
         "import django.test; log.info(x); self.app.run(); os.path.join",
         "version 1.2.3.4, v1.2.3.4, openssl-3.0.13.1-r2, Chrome/120.0.0.0",
         "10:11:12 std::vec cafe::babe 2024-05-04T10:11:12Z",
-        "npm http fetch GET https://registry.npmjs.org/left-pad git@github.com:acme/app.git",
+        "npm http fetch GET https://github.com/acme/left-pad git@github.com:acme/app.git",
         "session opened for user root by uid=0(root)",
         "SHA256 fingerprint 3c:22:fb:01:02:03:04:05:06:07",
         "req 0a0b1c2d-3e4f-4a5b-8c6d-7e8f9a0b1c2d user=0a0b1c2d-3e4f-4a5b-8c6d-7e8f9a0b1c2d",

@@ -40,22 +40,13 @@ _WORDS_OF_CODE = frozenset(b"info app ai co me tv in it at be is es us local tes
 _PACKAGES = frozenset(
     b"com org net io java javax jakarta jdk sun kotlin scala android dev edu gov me app de uk fr ru cn www2".split()
 )
-_PUBLIC = (
-    *(b"github.com", b"githubusercontent.com", b"gitlab.com", b"bitbucket.org", b"golang.org", b"npmjs.org"),
-    *(
-        b"npmjs.com",
-        b"pypi.org",
-        b"pythonhosted.org",
-        b"python.org",
-        b"docker.io",
-        b"docker.com",
-        b"gcr.io",
-        b"ghcr.io",
-    ),
-    *(b"quay.io", b"k8s.io", b"kubernetes.io", b"maven.org", b"apache.org", b"nodejs.org", b"rust-lang.org"),
-    *(b"crates.io", b"rubygems.org", b"debian.org", b"ubuntu.com", b"alpinelinux.org", b"fedoraproject.org"),
-    *(b"gradle.org", b"sqlalche.me", b"spring.io", b"w3.org", b"mozilla.org", b"ietf.org", b"postgresql.org"),
+_PUBLIC = frozenset(
+    b"github githubusercontent gitlab bitbucket golang npmjs pypi pythonhosted python docker gcr ghcr quay k8s kubernetes"
+    b" maven apache nodejs rust-lang crates rubygems debian ubuntu alpinelinux fedoraproject gradle sqlalche spring w3"
+    b" mozilla ietf postgresql".split()
 )
+_PUBLIC_SUFFIXES = frozenset((b"com", b"org", b"io", b"me"))
+"""Sites of public registries, hosts of code and documentation, by the name before the last one: no secrets of anybody."""
 _SAME_EVERYWHERE = frozenset(
     b"localhost localhost.localdomain root nobody daemon system admin administrator postgres mysql redis nginx www-data"
     b" apache rabbitmq mongodb elasticsearch ubuntu ec2-user runner git sshd systemd kubernetes kubelet anonymous guest"
@@ -215,7 +206,8 @@ def _is_name(value: bytes, kind: str) -> bool:
 
 
 def _is_public(lower: bytes) -> bool:
-    return any(lower == host or lower.endswith(b"." + host) for host in _PUBLIC)
+    _, _, site = lower.rpartition(b".")[0].rpartition(b".")
+    return site in _PUBLIC and lower.rpartition(b".")[2] in _PUBLIC_SUFFIXES
 
 
 def _mac(data: bytes, start: int, end: int) -> list[tuple[int, int, str]]:
