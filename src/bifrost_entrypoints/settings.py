@@ -93,7 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     provider: `auto`, `heuristic`, or the name of an entry of `providers`. order: the entries that `auto` tries, first
     to last, before the heuristic; empty means offline. providers: named entries, each with its `kind` and that kind's
-    options; `ollama` and `bedrock` exist without a file. language: of reports and messages, `auto` takes the locale's.
+    options; `ollama` and `bedrock` exist without a file. language: of reports and labels, `auto` takes the locale's.
     """
 
     provider: str = "auto"

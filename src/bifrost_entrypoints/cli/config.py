@@ -36,7 +36,7 @@ TEMPLATE = """\
 #   local: {kind: ollama, model: "qwen3:8b", host: "http://127.0.0.1:11434"}
 #   aws: {kind: bedrock, region: eu-west-1}
 
-# Language of reports and messages: auto (the locale's), en, ko.
+# Language of reports, labels and help: auto (the locale's), en, ko.
 # language: auto
 
 # database: {url: "sqlite:///~/.local/share/bifrost/bifrost.db"}   # or memory:
