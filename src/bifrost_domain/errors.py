@@ -4,15 +4,22 @@
     ├── InvalidInput            what was given to read cannot be read
     │   ├── NoReadableInput     no input, or none that could be opened
     │   ├── EmptyLog            there was input, but no line in it
+    │   ├── NoLineInRange       there were lines, but none in the time that was asked for
     │   └── LogTooLarge         over a configured limit
     ├── InvalidRequest          an option or a field has an impossible value
     │   ├── BadOption
     │   └── BadPrompt
     ├── ConfigurationError      the settings are wrong
+    ├── Unauthenticated         no valid API key; one answer for every reason, so that nothing can be learned from it
+    ├── Forbidden               the key is valid, and may not do this
     ├── NotFound
     │   ├── AnalysisNotFound
-    │   └── PromptNotFound
+    │   ├── PromptNotFound      the prompt, its version or its label
+    │   └── KeyNotFound
+    ├── Conflict                somebody else was first
+    │   └── PromptVersionExists
     ├── LimitReached            a limit the user set was reached: time, cost, quota
+    │   └── RateLimited         too many requests; it passes by itself
     ├── ModelError              a provider did not deliver a usable answer
     │   ├── ModelUnavailable    not there, refused us, or has not got the model
     │   ├── ModelThrottled      it asks to be called less often
@@ -52,6 +59,10 @@ class EmptyLog(InvalidInput):
     slug = "empty-log"
 
 
+class NoLineInRange(InvalidInput):
+    slug = "no-line-in-range"
+
+
 class LogTooLarge(InvalidInput):
     slug = "log-too-large"
 
@@ -72,6 +83,24 @@ class ConfigurationError(BifrostError):
     slug = "configuration-error"
 
 
+class Unauthenticated(BifrostError):
+    """Its message is one and the same for an unknown, expired, revoked or malformed key."""
+
+    slug = "unauthenticated"
+
+    def __init__(
+        self,
+        message: str = "a valid API key is needed",
+        *,
+        hint: str = "send it as Authorization: Bearer KEY, or as X-API-Key: KEY",
+    ) -> None:
+        super().__init__(message, hint=hint)
+
+
+class Forbidden(BifrostError):
+    slug = "forbidden"
+
+
 class NotFound(BifrostError):
     slug = "not-found"
 
@@ -84,8 +113,30 @@ class PromptNotFound(NotFound):
     slug = "prompt-not-found"
 
 
+class KeyNotFound(NotFound):
+    slug = "key-not-found"
+
+
+class Conflict(BifrostError):
+    slug = "conflict"
+
+
+class PromptVersionExists(Conflict):
+    slug = "prompt-version-exists"
+
+
 class LimitReached(BifrostError):
     slug = "limit-reached"
+
+
+class RateLimited(LimitReached):
+    """`retry_after`: seconds after which it is worth trying again."""
+
+    slug = "rate-limited"
+
+    def __init__(self, message: str, *, retry_after: float = 1.0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class ModelError(BifrostError):

@@ -6,7 +6,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from bifrost_domain.errors import BadOption
-from bifrost_domain.report import Analysis, Category, Severity
+from bifrost_domain.logs.digest import Digest
+from bifrost_domain.report import Analysis, Category, Language, PromptReference, Severity
 
 MAX_LIMIT = 1000
 MAX_TEXT = 1000
@@ -71,12 +72,48 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class Incident(Struct, frozen=True, kw_only=True):
-    """All analyses of one fingerprint: how many, when first and last."""
+    """All stored analyses of one fingerprint: how many, when first and last, and what the newest of them says."""
 
     fingerprint: str
     seen: int
     first_seen: datetime
     last_seen: datetime
+    last_id: str
+    severity: Severity
+    category: Category
+    source: str
+    summary: str
+
+
+class IncidentPage(Struct, frozen=True, kw_only=True):
+    """Last seen first."""
+
+    items: tuple[Incident, ...]
+    next_cursor: str | None = None
+
+
+class PromptPin(Struct, frozen=True, kw_only=True):
+    """Exactly which wording asked: its checksum too, so that no later one can pass for it."""
+
+    name: str
+    version: int
+    checksum: str
+
+    @property
+    def reference(self) -> PromptReference:
+        return PromptReference(name=self.name, version=self.version)
+
+
+class Provenance(Struct, frozen=True, kw_only=True):
+    """What an analysis was made of: enough to make it again, with another wording or another model.
+
+    `digest` is what the engine saw, cleaned and redacted; None where it is not to be kept. `prompt` is None for the
+    heuristic.
+    """
+
+    language: Language
+    prompt: PromptPin | None = None
+    digest: Digest | None = None
 
 
 def summarise(analysis: Analysis) -> AnalysisSummary:
@@ -96,6 +133,10 @@ def summarise(analysis: Analysis) -> AnalysisSummary:
     )
 
 
+_PADDING = "\n\n"
+"""At the end of what is searched, so that every character begins a trigram."""
+
+
 def searchable(analysis: Analysis) -> str:
     """What a text search looks at, folded: summary, cause, evidence, actions, files, tests and source, one a line."""
     report = analysis.report
@@ -105,7 +146,7 @@ def searchable(analysis: Analysis) -> str:
         parts += (evidence.quote, evidence.reason, evidence.file)
     for action in report.actions:
         parts += (action.title, action.command or "", action.why)
-    return folded("\n".join(dict.fromkeys(part for part in parts if part)))
+    return folded("\n".join(dict.fromkeys(part for part in parts if part))) + _PADDING
 
 
 def words(text: str) -> tuple[str, ...]:

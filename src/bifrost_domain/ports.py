@@ -4,15 +4,18 @@ An adapter translates its vendor's exceptions at its own edge (`raise ModelUnava
 exception passes a port. Every adapter of a port runs through that port's one contract suite in tests/contract.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Struct
 
+from bifrost_domain.audit import AuditEvent, AuditPage
 from bifrost_domain.caching import CachedReport, CacheKey
-from bifrost_domain.history import HistoryQuery, Incident, Page
-from bifrost_domain.prompt import Prompt
+from bifrost_domain.history import HistoryQuery, Incident, IncidentPage, Page, Provenance
+from bifrost_domain.keys import ApiKey
+from bifrost_domain.metrics import AnalysisMetric, Spent, Statistics
+from bifrost_domain.prompt import LabelMove, Prompt, PromptVersion
 from bifrost_domain.report import Analysis
 
 Clock = Callable[[], datetime]
@@ -91,12 +94,16 @@ class LanguageModel(Protocol):
 class AnalysisRepository(Protocol):
     """All raise StorageUnavailable (StorageFull where the disk is)."""
 
-    async def add(self, analysis: Analysis) -> None:
-        """Keep it, whole or not at all."""
+    async def add(self, analysis: Analysis, provenance: Provenance | None = None) -> None:
+        """Keep it, whole or not at all, with what it was made of."""
         ...
 
     async def get(self, id: str) -> Analysis:
         """Raises AnalysisNotFound."""
+        ...
+
+    async def provenance(self, id: str) -> Provenance | None:
+        """What it was made of; None where that was not kept. Raises AnalysisNotFound."""
         ...
 
     async def search(self, query: HistoryQuery) -> Page:
@@ -119,13 +126,125 @@ class AnalysisRepository(Protocol):
         """How often this fingerprint was seen; None where never."""
         ...
 
+    async def incidents(self, *, limit: int = 50, cursor: str | None = None) -> IncidentPage:
+        """Every fingerprint, last seen first. Raises BadOption for a cursor it did not make."""
+        ...
+
+
+class MetricRepository(Protocol):
+    """All raise StorageUnavailable."""
+
+    async def add(self, metric: AnalysisMetric) -> None: ...
+
+    async def statistics(self, since: datetime, until: datetime) -> Statistics:
+        """Sums over `since` (part of it) to `until` (not)."""
+        ...
+
+    async def spent(self, family: str, since: datetime) -> Spent:
+        """What the keys of a family have used since a moment."""
+        ...
+
+    async def forget_before(self, moment: datetime) -> int: ...
+
+
+class PromptRepository(Protocol):
+    """Versions and labels. All raise StorageUnavailable; who writes hands over the event for the audit log, which is
+    kept in the same transaction."""
+
+    async def publish(self, version: PromptVersion, event: AuditEvent) -> None:
+        """Keep a new version for good. Raises PromptVersionExists where its number is taken."""
+        ...
+
+    async def get(self, name: str, version: int) -> PromptVersion:
+        """Raises PromptNotFound."""
+        ...
+
+    async def names(self) -> Sequence[str]:
+        """Sorted."""
+        ...
+
+    async def versions(self, name: str) -> Sequence[PromptVersion]:
+        """Oldest first; none for a name that is not there."""
+        ...
+
+    async def moves(self, name: str) -> Sequence[LabelMove]:
+        """The whole history of the labels of a prompt, oldest first."""
+        ...
+
+    async def move_label(self, move: LabelMove, event: AuditEvent, *, after: int) -> None:
+        """Append to that history, of which the caller has seen `after` moves (all labels of the name counted).
+
+        Raises Conflict where there are more by now, PromptNotFound where there is no such version.
+        """
+        ...
+
+
+class KeyRepository(Protocol):
+    """API keys, without their secrets. All raise StorageUnavailable; events are kept in the same transaction."""
+
+    async def add(self, key: ApiKey, event: AuditEvent) -> None: ...
+
+    async def find(self, id: str) -> ApiKey | None: ...
+
+    async def update(
+        self, id: str, change: Callable[[ApiKey], ApiKey], event: AuditEvent, *, successor: ApiKey | None = None
+    ) -> ApiKey:
+        """Replace a key by what `change` makes of it, and add its successor, as one step that no other writer sees
+        half of. Whatever `change` raises is raised, and nothing is changed. Raises KeyNotFound."""
+        ...
+
+    async def all(self) -> Sequence[ApiKey]:
+        """Newest first."""
+        ...
+
+    async def touch(self, used: Mapping[str, datetime]) -> None:
+        """Note when keys were last used: only forward, without waiting for rows that others hold, unknown ids left
+        out."""
+        ...
+
+
+class AuditLog(Protocol):
+    """All raise StorageUnavailable."""
+
+    async def add(self, event: AuditEvent) -> None: ...
+
+    async def events(self, *, subject: str | None = None, limit: int = 50, cursor: str | None = None) -> AuditPage:
+        """Newest first. Raises BadOption for a cursor it did not make."""
+        ...
+
 
 class Storage(Struct, frozen=True, kw_only=True):
     """What a storage adapter opens. `ping` raises StorageUnavailable; `location` is for people, without credentials."""
 
     analyses: AnalysisRepository
+    metrics: MetricRepository
+    prompts: PromptRepository
+    keys: KeyRepository
+    audit: AuditLog
     ping: Callable[[], Awaitable[None]]
     location: str
+
+
+class SchemaStatus(Struct, frozen=True, kw_only=True):
+    """The revision of a database's tables (None: no tables yet), and the one that this program needs.
+
+    `pending` are the revisions in between, oldest first; `ahead`: a newer program wrote it.
+    """
+
+    location: str
+    current: str | None
+    needed: str
+    pending: tuple[str, ...]
+    ahead: bool
+
+
+class Schema(Struct, frozen=True, kw_only=True):
+    """What the `administer` of a storage adapter with tables opens. Both raise StorageUnavailable, and `upgrade`
+    SchemaMismatch for a database that is ahead."""
+
+    status: Callable[[], Awaitable[SchemaStatus]]
+    upgrade: Callable[[], Awaitable[tuple[str, ...]]]
+    """Runs what is missing, once, however many upgrade at the same time; gives the revisions that this call ran."""
 
 
 # --- cache --------------------------------------------------------------------------------------------------------
@@ -141,10 +260,32 @@ class ReportCache(Protocol):
     async def drop(self, key: CacheKey) -> None: ...
 
 
+class Leases(Protocol):
+    """Who may do a thing that only one should do at a time. All raise CacheUnavailable."""
+
+    async def acquire(self, key: CacheKey, holder: str, ttl: timedelta) -> bool:
+        """Take the lease unless another holder has it; the own one is prolonged. It ends by itself after `ttl`."""
+        ...
+
+    async def release(self, key: CacheKey, holder: str) -> None:
+        """Give it back, where it is still the holder's own."""
+        ...
+
+
+class Counters(Protocol):
+    """Numbers that are counted up together by all who share the cache. All raise CacheUnavailable."""
+
+    async def add(self, name: str, amount: int, ttl: timedelta) -> int:
+        """Add `amount` (0 only reads) and give the sum; the counter ends `ttl` after it began."""
+        ...
+
+
 class Cache(Struct, frozen=True, kw_only=True):
     """What a cache adapter opens. `ping` raises CacheUnavailable; `location` is for people, without credentials."""
 
     reports: ReportCache
+    leases: Leases
+    counters: Counters
     ping: Callable[[], Awaitable[None]]
     location: str
 

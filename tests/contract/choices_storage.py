@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.contract.servers import postgres
+
 
 @dataclass(frozen=True)
 class StorageChoice:
@@ -17,5 +19,6 @@ class StorageChoice:
 
 CHOICES = {
     "sqlite": StorageChoice("sqlite", lambda directory: {"path": str(directory / "data" / "bifrost.db")}),
+    "postgres": StorageChoice("postgres", lambda directory: {"url": postgres.database_of(directory)}),
     "memory": StorageChoice("memory", lambda directory: {}, lasting=False),
 }

@@ -4,6 +4,7 @@ After each time the file has to be whole, and to hold every analysis of which th
 """
 
 import asyncio
+import json
 import random
 import sqlite3
 import sys
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 def write_and_kill(path: Path, acknowledged: int, after: float) -> list[str]:
     """Kill a writer `after` seconds after it had stored that many; the ids that it said are stored."""
-    command = [sys.executable, "-m", "tests.contract.history_writer", str(path)]
+    command = [sys.executable, "-m", "tests.contract.history_writer", "sqlite", json.dumps({"path": str(path)})]
     with Popen(command, stdout=PIPE, text=True, cwd=ROOT) as writer:
         assert writer.stdout is not None
         ids = [writer.stdout.readline() for _ in range(acknowledged)]

@@ -1,6 +1,7 @@
 """What every history promises, whatever it is stored in."""
 
 import asyncio
+import json
 import sqlite3
 import stat
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, closing
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,14 +20,24 @@ from hypothesis import strategies as st
 
 from bifrost_adapters import _sqlite
 from bifrost_adapters.slots import open_slot
+from bifrost_adapters.storage import postgres, sqlite
 from bifrost_domain.errors import (
     AnalysisNotFound,
     BadOption,
     ConfigurationError,
     StorageUnavailable,
 )
-from bifrost_domain.history import AnalysisSummary, HistoryQuery, Incident, matches, summarise
-from bifrost_domain.logs.digest import Coverage, Redactions, Source, SourceFile
+from bifrost_domain.history import (
+    AnalysisSummary,
+    HistoryQuery,
+    Incident,
+    PromptPin,
+    Provenance,
+    matches,
+    summarise,
+)
+from bifrost_domain.logs.digest import Coverage, Digest, Redactions, Source, SourceFile
+from bifrost_domain.logs.lines import Level, Line
 from bifrost_domain.ports import AnalysisRepository, Storage
 from bifrost_domain.report import (
     Action,
@@ -35,6 +47,7 @@ from bifrost_domain.report import (
     Engine,
     Evidence,
     Grounding,
+    Language,
     PromptReference,
     Report,
     Severity,
@@ -387,11 +400,107 @@ async def test_everything_before_a_moment_is_forgotten_and_counted(analyses: Ana
 
 async def test_an_incident_is_counted_by_its_fingerprint(analyses: AnalysisRepository) -> None:
     for seconds, fingerprint in ((5, "f"), (60, "f"), (1, "f"), (99, "g")):
-        await analyses.add(an_analysis(fingerprint=fingerprint, created_at=START + timedelta(seconds=seconds)))
-    assert await analyses.incident("f") == Incident(
-        fingerprint="f", seen=3, first_seen=START + timedelta(seconds=1), last_seen=START + timedelta(seconds=60)
-    )
+        moment = START + timedelta(seconds=seconds)
+        await analyses.add(an_analysis(fingerprint=fingerprint, created_at=moment, summary=f"at {seconds}"))
+    found = await analyses.incident("f")
+    assert found is not None
+    assert (found.seen, found.summary) == (3, "at 60")
+    assert (found.first_seen, found.last_seen) == (START + timedelta(seconds=1), START + timedelta(seconds=60))
     assert await analyses.incident("h") is None
+
+
+@few
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.sampled_from("fgh"), st.integers(0, 50)),
+            st.tuples(st.just("delete"), st.integers(0, 20)),
+            st.tuples(st.just("forget"), st.integers(0, 50)),
+        ),
+        max_size=12,
+    )
+)
+async def test_incidents_follow_what_is_stored(analyses: AnalysisRepository, steps: list[Any]) -> None:
+    await analyses.forget_before(START + timedelta(days=1))
+    kept: list[Analysis] = []
+    for step in steps:
+        match step:
+            case ("add", fingerprint, seconds):
+                made = an_analysis(fingerprint=fingerprint, created_at=START + timedelta(seconds=seconds))
+                await analyses.add(made)
+                kept.append(made)
+            case ("delete", place) if kept:
+                await analyses.delete(kept.pop(place % len(kept)).id)
+            case ("forget", seconds):
+                moment = START + timedelta(seconds=seconds)
+                gone = [analysis for analysis in kept if analysis.created_at < moment]
+                assert await analyses.forget_before(moment) == len(gone)
+                kept = [analysis for analysis in kept if analysis.created_at >= moment]
+    listed = await all_incidents(analyses)
+    assert [incident.last_seen for incident in listed] == sorted((i.last_seen for i in listed), reverse=True)
+    wanted: dict[str, list[datetime]] = {}
+    for analysis in kept:
+        wanted.setdefault(analysis.cache.fingerprint, []).append(analysis.created_at)
+    assert {i.fingerprint: (i.seen, i.first_seen, i.last_seen) for i in listed} == {
+        fingerprint: (len(moments), min(moments), max(moments)) for fingerprint, moments in wanted.items()
+    }
+    for incident in listed:
+        assert await analyses.incident(incident.fingerprint) == incident
+        assert (await analyses.get(incident.last_id)).created_at == incident.last_seen
+
+
+async def all_incidents(analyses: AnalysisRepository) -> list[Incident]:
+    """Page by page, one on each."""
+    items: list[Incident] = []
+    cursor: str | None = None
+    while True:
+        page = await analyses.incidents(limit=1, cursor=cursor)
+        items += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return items
+
+
+async def test_what_an_analysis_was_made_of_comes_back(analyses: AnalysisRepository) -> None:
+    digest = Digest(
+        source=Source(name="a.log", kind="file"),
+        lines=(Line(file="a.log", number=3, text="ERROR 고갈 \x00", level=Level.ERROR),),
+        coverage=Coverage(lines_read=9),
+        redactions=Redactions(),
+        fingerprint="f",
+    )
+    pin = PromptPin(name="root-cause", version=4, checksum="c" * 64)
+    kept = Provenance(language=Language.KO, prompt=pin, digest=digest)
+    made, without = an_analysis(), an_analysis()
+    await analyses.add(made, kept)
+    await analyses.add(without)
+    assert await analyses.provenance(made.id) == kept
+    assert await analyses.provenance(without.id) is None
+    with pytest.raises(AnalysisNotFound):
+        await analyses.provenance("nowhere")
+
+
+@pytest.mark.parametrize("word", ["풀", "고갈", "연결풀", "갈되", "ø", "øz", "x9", "갈되었습니다"])
+async def test_parts_of_words_are_found_however_short(analyses: AnalysisRepository, word: str) -> None:
+    wanted = an_analysis(summary="연결풀이 고갈되었습니다", root_cause="the øz refuses x9")
+    await analyses.add(wanted)
+    await analyses.add(an_analysis(summary="Alles gut", root_cause="nichts"))
+    assert await ids(analyses, text=word) == [wanted.id]
+
+
+async def test_a_short_word_is_found_behind_many_newer_rows(
+    analyses: AnalysisRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more rows than the newest that are looked at first."""
+    monkeypatch.setattr(sqlite, "_NEWEST", 5)
+    monkeypatch.setattr(postgres, "_PARTS", (2, 5))
+    made = [an_analysis(summary="고갈" if number % 4 == 0 else "nothing") for number in range(20)]
+    for analysis in made:
+        await analyses.add(analysis)
+    wanted = [analysis.id for number, analysis in enumerate(made) if number % 4 == 0]
+    for text in ("고갈", "갈", "고갈 갈", "Ωж"):
+        found = [item.id for item in await pages(analyses, text=text, limit=2)]
+        assert found == ([] if text == "Ωж" else wanted[::-1])
 
 
 async def test_twenty_at_once_all_land(analyses: AnalysisRepository) -> None:
@@ -440,8 +549,8 @@ async def test_cancelled_reads_leave_nothing_locked(analyses: AnalysisRepository
 
 @every_lasting
 async def test_two_processes_write_at_once(choice: StorageChoice, tmp_path: Path) -> None:
-    path = choice.options(tmp_path)["path"]
-    command = ["-m", "tests.contract.history_writer", path, "60"]
+    options = json.dumps(choice.options(tmp_path))
+    command = ["-m", "tests.contract.history_writer", choice.kind, options, "60"]
     writers = [
         await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
         for _ in range(2)

@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, inspect
 
 from bifrost_adapters.slots import open_slot
 from bifrost_adapters.storage._tables import Table
@@ -55,7 +55,7 @@ def store(path: Path, *ids: str) -> None:
 def test_a_fresh_file_has_the_tables_of_the_metadata(path: Path) -> None:
     store(path)
     engine = create_engine(f"sqlite:///{path}")
-    ours = {"analyses"}
+    ours = set(Table.metadata.tables)
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -64,7 +64,7 @@ def test_a_fresh_file_has_the_tables_of_the_metadata(path: Path) -> None:
                 "include_name": lambda name, kind, parents: kind != "table" or name in ours,
             },
         )
-        assert set(Table.metadata.tables) == ours
+        assert ours <= set(inspect(connection).get_table_names())
         assert compare_metadata(context, Table.metadata) == []
     engine.dispose()
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from bifrost_domain.errors import BadOption, StorageUnavailable
+from bifrost_domain.history import Provenance
 from bifrost_domain.report import SCHEMA_VERSION, Analysis
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +26,11 @@ def place(moment: datetime) -> int:
 def moment(at: int) -> datetime:
     """When the row at a place was made."""
     return _EPOCH + at // SAME_MICROSECOND * _MICROSECOND
+
+
+def storable(text: str) -> str:
+    """`text` for a column of text: PostgreSQL has no NUL, which becomes U+2400, its picture."""
+    return text.replace("\0", "\u2400")
 
 
 def to_cursor(at: int) -> str:
@@ -49,6 +55,22 @@ def from_cursor(cursor: str) -> int:
 
 def to_body(analysis: Analysis) -> bytes:
     return msgspec.json.encode(analysis)
+
+
+def to_provenance(provenance: Provenance) -> bytes:
+    """Compressed JSON."""
+    return zlib.compress(msgspec.json.encode(provenance))
+
+
+def from_provenance(id: str, body: bytes) -> Provenance:
+    """Raises StorageUnavailable for what this program cannot read."""
+    try:
+        return msgspec.json.decode(zlib.decompress(body), type=Provenance)
+    except (zlib.error, msgspec.DecodeError) as error:
+        raise StorageUnavailable(
+            f"what the stored analysis {id} was made of cannot be read",
+            hint="its report can: bifrost history show " + id,
+        ) from error
 
 
 def from_body(id: str, schema_version: int, body: bytes) -> Analysis:

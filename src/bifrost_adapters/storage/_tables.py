@@ -10,7 +10,7 @@ INT64 = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Table(SQLModel, registry=registry()):
-    """The base of all tables; `Table.metadata` holds nothing else."""
+    """The base of all tables; `Table.metadata` holds nothing else. Moments are places: see `_rows.place`."""
 
 
 class AnalysisRow(Table, table=True):
@@ -18,7 +18,8 @@ class AnalysisRow(Table, table=True):
 
     `at` orders the history. It is `created_at` in nanoseconds since 1970, of which the last three digits only tell
     rows of one microsecond apart: so it is unique, one number is a place in a list, and every index can end with it.
-    `text` is what a search looks at, folded; `schema_version` says how `body` (JSON) is to be read.
+    `text` is what a search looks at, folded; `schema_version` says how `body` (JSON) is to be read. `provenance` is a
+    Provenance as compressed JSON.
     """
 
     __tablename__ = "analyses"
@@ -42,6 +43,134 @@ class AnalysisRow(Table, table=True):
     schema_version: int
     text: str = Field(sa_type=Text)
     body: bytes = Field(sa_type=LargeBinary)
+    provenance: bytes | None = Field(sa_type=LargeBinary, default=None)
 
 
-ANALYSES: sqlalchemy.Table = Table.metadata.tables["analyses"]
+class IncidentRow(Table, table=True):
+    """One fingerprint that is in `analyses`, kept up to date with it in the same transactions."""
+
+    __tablename__ = "incidents"
+
+    fingerprint: str = Field(sa_type=Text, primary_key=True)
+    seen: int = Field(sa_type=INT64)
+    first_at: int = Field(sa_type=INT64)
+    last_at: int = Field(sa_type=INT64, unique=True)
+
+
+class MetricRow(Table, table=True):
+    """One AnalysisMetric. `bucket` is that of its duration; `family` is the API key's."""
+
+    __tablename__ = "analysis_metrics"
+    __table_args__ = (Index("ix_analysis_metrics_at", "at"), Index("ix_analysis_metrics_family", "family", "at"))
+
+    id: str = Field(sa_type=Text, primary_key=True)
+    at: int = Field(sa_type=INT64)
+    outcome: str = Field(sa_type=Text)
+    provider: str = Field(sa_type=Text)
+    model: str = Field(sa_type=Text)
+    analysis: str | None = Field(sa_type=Text, default=None)
+    error: str | None = Field(sa_type=Text, default=None)
+    family: str | None = Field(sa_type=Text, default=None)
+    duration_ms: int = Field(sa_type=INT64)
+    bucket: int
+    first_token_ms: int | None = Field(sa_type=INT64, default=None)
+    calls: int
+    input_tokens: int = Field(sa_type=INT64)
+    output_tokens: int = Field(sa_type=INT64)
+    cost_usd: float | None
+    lines_read: int = Field(sa_type=INT64)
+    bytes_read: int = Field(sa_type=INT64)
+
+
+class PromptTemplateRow(Table, table=True):
+    """A prompt's name. `moves` counts the moves of its labels: who moves one has to have seen them all."""
+
+    __tablename__ = "prompts"
+
+    name: str = Field(sa_type=Text, primary_key=True)
+    moves: int
+
+
+class PromptVersionRow(Table, table=True):
+    """One wording, never changed. `variables` is a JSON object; `checksum` is PromptVersion.checksum."""
+
+    __tablename__ = "prompt_versions"
+
+    name: str = Field(sa_type=Text, primary_key=True)
+    version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    system: str = Field(sa_type=Text)
+    user: str = Field(sa_type=Text)
+    variables: bytes = Field(sa_type=LargeBinary)
+    checksum: str = Field(sa_type=Text)
+    author: str = Field(sa_type=Text)
+    message: str = Field(sa_type=Text)
+    created_at: int | None = Field(sa_type=INT64, default=None)
+
+
+class LabelMoveRow(Table, table=True):
+    """One move of a label; `serial` numbers those of a prompt from 1."""
+
+    __tablename__ = "prompt_label_moves"
+
+    name: str = Field(sa_type=Text, primary_key=True)
+    serial: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    label: str = Field(sa_type=Text)
+    version: int
+    at: int = Field(sa_type=INT64)
+    by: str = Field(sa_type=Text)
+    message: str = Field(sa_type=Text)
+    rollback: bool
+
+
+class ApiKeyRow(Table, table=True):
+    """One ApiKey, without its secret. `scopes` and `limit` are JSON."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("ix_api_keys_family", "family"),)
+
+    id: str = Field(sa_type=Text, primary_key=True)
+    name: str = Field(sa_type=Text)
+    environment: str = Field(sa_type=Text)
+    hash: bytes = Field(sa_type=LargeBinary)
+    pepper_version: int
+    scopes: bytes = Field(sa_type=LargeBinary)
+    limit: bytes = Field(sa_type=LargeBinary)
+    family: str = Field(sa_type=Text)
+    created_at: int = Field(sa_type=INT64)
+    created_by: str = Field(sa_type=Text)
+    expires_at: int | None = Field(sa_type=INT64, default=None)
+    not_before: int | None = Field(sa_type=INT64, default=None)
+    revoked_at: int | None = Field(sa_type=INT64, default=None)
+    revoked_by: str | None = Field(sa_type=Text, default=None)
+    revoked_reason: str | None = Field(sa_type=Text, default=None)
+    successor: str | None = Field(sa_type=Text, default=None)
+    last_used_at: int | None = Field(sa_type=INT64, default=None)
+
+
+class AuditRow(Table, table=True):
+    """One AuditEvent; `detail` is a JSON object. `serial` orders events of one moment."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_subject", "subject", "serial"),)
+
+    serial: int | None = Field(sa_type=INT64, primary_key=True, default=None)
+    id: str = Field(sa_type=Text, unique=True)
+    at: int = Field(sa_type=INT64)
+    actor: str = Field(sa_type=Text)
+    action: str = Field(sa_type=Text)
+    subject: str = Field(sa_type=Text)
+    detail: bytes = Field(sa_type=LargeBinary)
+
+
+def _table(name: str) -> sqlalchemy.Table:
+    return Table.metadata.tables[name]
+
+
+ANALYSES = _table("analyses")
+INCIDENTS = _table("incidents")
+METRICS = _table("analysis_metrics")
+PROMPTS = _table("prompts")
+PROMPT_VERSIONS = _table("prompt_versions")
+LABEL_MOVES = _table("prompt_label_moves")
+API_KEYS = _table("api_keys")
+AUDIT_EVENTS = _table("audit_events")

@@ -13,22 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import URL, Connection, Join, column, create_engine, event, func, table
+from sqlalchemy import URL, ColumnElement, Connection, Join, column, create_engine, event, func, select, table
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from bifrost_adapters import _sqlite
-from bifrost_adapters.storage._sql import Dialect, Search, SqlAnalyses
+from bifrost_adapters.storage._database import Dialect, Read, Search
+from bifrost_adapters.storage._sql import repositories
 from bifrost_adapters.storage._tables import ANALYSES
-from bifrost_adapters.storage.migrations import HEAD
-from bifrost_domain.errors import SchemaMismatch, StorageFull, StorageUnavailable
-from bifrost_domain.ports import Storage
+from bifrost_adapters.storage.migrations import HEAD, refuse_ahead, run, schema_status
+from bifrost_domain.errors import StorageFull, StorageUnavailable
+from bifrost_domain.ports import Schema, SchemaStatus, Storage
 
-__all__ = ["Options", "open"]
+__all__ = ["Options", "administer", "open"]
 
 _MERGED_PAGES = 200
 """Pages of the search index that one step of scrubbing writes, some hundredths of a second."""
@@ -65,16 +66,38 @@ async def open(options: Options) -> AsyncIterator[Storage]:
     dialect = Dialect(
         reading=engine,
         writing=engine.execution_options(begin="IMMEDIATE"),
-        find=_find,
+        one_writer=True,
+        contains=_contains,
+        searches=_searches,
+        index=_by_trigger,
         scrub=scrub,
         translated=translated,
     )
-    analyses = SqlAnalyses(dialect)
-    try:
-        yield Storage(analyses=analyses, ping=analyses.ping, location=str(path))
-    finally:
-        await analyses.finish()
-        await engine.dispose()
+    async with repositories(dialect, str(path)) as storage:
+        yield storage
+
+
+@asynccontextmanager
+async def administer(options: Options) -> AsyncIterator[Schema]:
+    """Look at the file's tables and bring them up to date. Opening the storage does the same by itself."""
+    path = Path(options.path)
+    translated = partial(_translated, path)
+
+    def look() -> SchemaStatus:
+        if not path.exists():
+            return schema_status(str(path), None)
+        with closing(_sqlite.connect(path, options.busy_seconds)) as connection:
+            return schema_status(str(path), _found_revision(connection))
+
+    async def status() -> SchemaStatus:
+        with translated():
+            return await asyncio.to_thread(look)
+
+    async def upgrade() -> tuple[str, ...]:
+        with translated():
+            return await asyncio.to_thread(_upgrade, path, options.busy_seconds)
+
+    yield Schema(status=status, upgrade=upgrade)
 
 
 def _configure(connection: DBAPIConnection, _: object) -> None:
@@ -105,38 +128,36 @@ def _make_ready(path: Path, busy_seconds: float) -> None:
         _upgrade(path, busy_seconds)
 
 
-def _revision(connection: sqlite3.Connection, path: Path) -> str | None:
+def _found_revision(connection: sqlite3.Connection) -> str | None:
     """The revision of the tables, None for none yet. Alembic would tell too, at twenty times the cost."""
     if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone() is None:
         return None
     found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    revision: str | None = found[0] if found else None
-    if revision is not None and revision > HEAD:
-        raise SchemaMismatch(
-            f"the database {path} is ahead of this program: it has revision {revision}, this program knows {HEAD}",
-            hint="upgrade Bifrost, or name another database with BIFROST_DATABASE_URL",
-        )
+    return found[0] if found else None
+
+
+def _revision(connection: sqlite3.Connection, path: Path) -> str | None:
+    """As above. Raises SchemaMismatch where it is beyond what this program knows."""
+    revision = _found_revision(connection)
+    refuse_ahead(f"the database {path}", revision)
     return revision
 
 
-def _upgrade(path: Path, busy_seconds: float) -> None:
+def _upgrade(path: Path, busy_seconds: float) -> tuple[str, ...]:
     """Run the missing revisions in one transaction: who comes second waits for it and finds nothing left to do."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "bifrost_adapters.storage:migrations")
     engine = create_engine("sqlite://", creator=lambda: _sqlite.connect(path, busy_seconds), poolclass=NullPool)
     event.listen(engine, "begin", _begin)
     with engine.execution_options(begin="IMMEDIATE").begin() as connection:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        if _revision(driver, path) != HEAD:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        return run(connection, _revision(driver, path))
 
 
 _INDEX = table("analyses_text", column("rowid"), column("analyses_text"))
+_TERMS = table("analyses_terms", column("term"))
+_NEWEST = 2000
+"""Rows that a search for short words looks at first."""
+_MOST_TERMS = 400
 
 
 class _InThisOrder(Join):
@@ -151,18 +172,59 @@ def _compile_in_this_order(join: _InThisOrder, compiler: SQLCompiler, **kwargs: 
     return inner.replace(" JOIN ", " CROSS JOIN ", 1)
 
 
-def _find(words: Sequence[str]) -> Search:
-    """Every word in the text; with the words of three characters and more, by way of the index."""
-    where = [func.instr(ANALYSES.c.text, word) > 0 for word in words]
+def _contains(word: str) -> ColumnElement[bool]:
+    return func.instr(ANALYSES.c.text, word) > 0
+
+
+async def _by_trigger(connection: AsyncConnection, at: int, text: str) -> None:
+    """Triggers keep the index."""
+
+
+async def _searches(read: Read, words: Sequence[str], before: int | None) -> AsyncIterator[Search]:
+    """By way of the index of trigrams where a word has three characters or more.
+
+    For shorter ones, first the newest rows are looked at. Where those do not do, the word is not common, and the
+    trigrams that begin with it are few: then they lead to the rest. The text ends with characters of padding, so that
+    every part of it begins a trigram.
+    """
+    where = tuple(map(_contains, words))
     trigrams = [trigram for word in words for trigram in _trigrams(word)]
-    if not trigrams:
-        return Search(source=ANALYSES, at=ANALYSES.c.at, where=tuple(where))
-    matched = " ".join('"' + trigram.replace('"', '""') + '"' for trigram in dict.fromkeys(trigrams))
+    if trigrams:
+        yield _matching(" ".join(map(_quoted, dict.fromkeys(trigrams))), where)
+        return
+    border = await _border(read, before)
+    newest = () if border is None else (ANALYSES.c.at >= border,)
+    yield Search(source=ANALYSES, at=ANALYSES.c.at, where=(*newest, *where))
+    if border is None:
+        return
+    older = (ANALYSES.c.at < border, *where)
+    word = max(words, key=len)
+    following = word[:-1] + chr(ord(word[-1]) + 1)
+    known = select(_TERMS.c.term).where(_TERMS.c.term >= word, _TERMS.c.term < following).limit(_MOST_TERMS)
+    terms = [row.term for row in await read(known)]
+    if len(terms) == _MOST_TERMS:
+        yield Search(source=ANALYSES, at=ANALYSES.c.at, where=older)
+    elif terms:
+        yield _matching(" OR ".join(map(_quoted, terms)), (_INDEX.c.rowid < border, *where))
+
+
+async def _border(read: Read, before: int | None) -> int | None:
+    """The place before which `_NEWEST` rows lie that are older than `before`; None where there are not that many."""
+    places = select(ANALYSES.c.at).order_by(ANALYSES.c.at.desc()).offset(_NEWEST).limit(1)
+    rows = await read(places if before is None else places.where(ANALYSES.c.at < before))
+    return rows[0].at if rows else None
+
+
+def _matching(query: str, where: tuple[ColumnElement[bool], ...]) -> Search:
     return Search(
         source=_InThisOrder(_INDEX, ANALYSES, _INDEX.c.rowid == ANALYSES.c.at),
         at=_INDEX.c.rowid,
-        where=(_INDEX.c.analyses_text.op("MATCH")(matched), *where),
+        where=(_INDEX.c.analyses_text.op("MATCH")(query), *where),
     )
+
+
+def _quoted(term: str) -> str:
+    return '"' + term.replace('"', '""') + '"'
 
 
 def _trigrams(word: str) -> list[str]:

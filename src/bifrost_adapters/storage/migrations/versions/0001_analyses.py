@@ -1,7 +1,7 @@
-"""Analyses, and on SQLite their full-text index.
+"""Analyses and their full-text index.
 
-The index has trigrams, so that parts of words are found too, as Korean needs it. It is kept by triggers, and it keeps
-no positions (`detail = none`): a third of the size, and no text can be put together from it again.
+The index has trigrams, so that parts of words are found too, as Korean needs it. It keeps no positions: a third of the
+size, and no text can be put together from it again. On SQLite it is kept by triggers, on PostgreSQL by the adapter.
 """
 
 import sqlalchemy as sa
@@ -32,6 +32,15 @@ SQLITE_SEARCH = (
     """,
 )
 
+POSTGRES_SEARCH = (
+    """
+    CREATE TABLE analyses_text (
+        at BIGINT PRIMARY KEY REFERENCES analyses (at) ON DELETE CASCADE, trigrams TSVECTOR NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_analyses_text ON analyses_text USING gin (trigrams)",
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -54,12 +63,10 @@ def upgrade() -> None:
     )
     for column in ("severity", "category", "provider", "source", "fingerprint", "cached"):
         op.create_index(f"ix_analyses_{column}", "analyses", [column, "at"])
-    if op.get_bind().dialect.name == "sqlite":
-        for statement in SQLITE_SEARCH:
-            op.execute(statement)
+    for statement in SQLITE_SEARCH if op.get_bind().dialect.name == "sqlite" else POSTGRES_SEARCH:
+        op.execute(statement)
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute("DROP TABLE analyses_text")
+    op.execute("DROP TABLE analyses_text")
     op.drop_table("analyses")

@@ -1,0 +1,34 @@
+"""When to stop asking a service that fails, and when to try it again."""
+
+
+class Breaker:
+    """Closed, it lets calls through; after `failures` in a row it is open for `pause_seconds`; then it lets one call
+    through as a probe, whose end decides. Moments are seconds of a clock that never goes back.
+    """
+
+    def __init__(self, *, failures: int, pause_seconds: float) -> None:
+        self._most = failures
+        self._pause = pause_seconds
+        self._failed = 0
+        self._open_until: float | None = None
+
+    def allows(self, now: float) -> bool:
+        """Whether a call may be made now. Who is let through tells `succeeded` or `failed`.
+
+        A probe that never tells is taken for failed after another pause.
+        """
+        if self._open_until is None:
+            return True
+        if now < self._open_until:
+            return False
+        self._open_until = now + self._pause
+        return True
+
+    def succeeded(self) -> None:
+        self._failed = 0
+        self._open_until = None
+
+    def failed(self, now: float) -> None:
+        self._failed += 1
+        if self._failed >= self._most:
+            self._open_until = now + self._pause
