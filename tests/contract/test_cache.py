@@ -1,8 +1,9 @@
 """What every cache promises, and what `off` promises instead."""
 
 import asyncio
+import signal
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, closing
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ from bifrost_domain.ports import Cache, Clock, ReportCache
 from bifrost_domain.report import SCHEMA_VERSION
 from tests.builders import Ticking, a_cached_report, a_clock, a_report, an_analysis
 from tests.contract.choices_cache import CHOICES, CacheChoice
+from tests.contract.servers.ports import free_port
+from tests.contract.servers.valkey import Valkey
 
 HOUR = timedelta(hours=1)
 MOMENT = timedelta(microseconds=1)
@@ -44,7 +47,7 @@ def key(*parts: str) -> CacheKey:
 def opened(
     choice: CacheChoice, directory: Path, clock: Clock | None = None, **options: object
 ) -> AbstractAsyncContextManager[Cache]:
-    context = {} if clock is None or not choice.keeps else {"clock": clock}
+    context = {} if clock is None else {"clock": clock}
     return open_slot("cache", choice.kind, {**choice.options(directory), **options}, **context)
 
 
@@ -164,6 +167,159 @@ async def test_a_report_is_there_when_it_is_opened_again(choice: CacheChoice, tm
         assert await cache.reports.get(key("a")) == REPORT
         await other.reports.drop(key("a"))
         assert await cache.reports.get(key("a")) is None
+
+
+# --- leases and counters --------------------------------------------------------------------------------------------
+
+every = pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES.keys())
+every_on_our_time = pytest.mark.parametrize(
+    "choice",
+    [choice for choice in CHOICES.values() if choice.own_time],
+    ids=[label for label, choice in CHOICES.items() if choice.own_time],
+)
+
+
+@every
+async def test_of_twenty_who_want_a_lease_one_gets_it(choice: CacheChoice, tmp_path: Path) -> None:
+    async with opened(choice, tmp_path) as cache:
+        asked = (cache.leases.acquire(key("a"), f"holder {number}", HOUR) for number in range(20))
+        assert sorted(await asyncio.gather(*asked)) == [False] * 19 + [True]
+        assert await cache.leases.acquire(key("b"), "another", HOUR)
+
+
+@every
+async def test_a_lease_is_prolonged_by_its_holder_and_free_when_given_back(choice: CacheChoice, tmp_path: Path) -> None:
+    async with opened(choice, tmp_path) as cache:
+        assert await cache.leases.acquire(key("a"), "one", HOUR)
+        assert await cache.leases.acquire(key("a"), "one", HOUR)
+        await cache.leases.release(key("a"), "two")
+        assert not await cache.leases.acquire(key("a"), "two", HOUR)
+        await cache.leases.release(key("a"), "one")
+        assert await cache.leases.acquire(key("a"), "two", HOUR)
+
+
+@every_on_our_time
+async def test_a_lease_ends_by_itself(choice: CacheChoice, tmp_path: Path, clock: Ticking) -> None:
+    async with opened(choice, tmp_path, clock) as cache:
+        assert await cache.leases.acquire(key("a"), "one", HOUR)
+        clock.advance(HOUR)
+        assert await cache.leases.acquire(key("a"), "two", HOUR)
+        assert not await cache.leases.acquire(key("a"), "one", HOUR)
+
+
+@every
+async def test_what_many_add_is_summed(choice: CacheChoice, tmp_path: Path) -> None:
+    async with opened(choice, tmp_path) as cache:
+        sums = await asyncio.gather(*(cache.counters.add("n", 3, HOUR) for _ in range(20)))
+        assert sorted(sums) == [3 * number for number in range(1, 21)]
+        assert await cache.counters.add("n", 0, HOUR) == 60
+        assert await cache.counters.add("m", 0, HOUR) == 0
+
+
+@every_on_our_time
+async def test_a_counter_ends_its_time_after_it_began(choice: CacheChoice, tmp_path: Path, clock: Ticking) -> None:
+    async with opened(choice, tmp_path, clock) as cache:
+        await cache.counters.add("n", 1, HOUR)
+        clock.advance(HOUR / 2)
+        assert await cache.counters.add("n", 1, HOUR) == 2
+        clock.advance(HOUR / 2)
+        assert await cache.counters.add("n", 0, HOUR) == 0
+        assert await cache.counters.add("n", 5, HOUR) == 5
+
+
+@every_lasting
+async def test_two_who_open_one_cache_share_leases_and_counters(choice: CacheChoice, tmp_path: Path) -> None:
+    async with opened(choice, tmp_path) as one, opened(choice, tmp_path) as two:
+        assert await one.leases.acquire(key("a"), "one", HOUR)
+        assert not await two.leases.acquire(key("a"), "two", HOUR)
+        await one.counters.add("n", 1, HOUR)
+        assert await two.counters.add("n", 1, HOUR) == 2
+
+
+# --- Redis alone ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[Valkey]:
+    server = Valkey()
+    yield server
+    server.close()
+
+
+def redis_at(server: Valkey, **options: object) -> AbstractAsyncContextManager[Cache]:
+    return open_slot("cache", "redis", {"url": server.url, "pause_seconds": 0.2, **options})
+
+
+async def test_leases_and_counters_in_redis_end_by_its_clock(server: Valkey) -> None:
+    async with redis_at(server) as cache:
+        await cache.leases.acquire(key("a"), "one", timedelta(milliseconds=50))
+        await cache.counters.add("n", 1, timedelta(milliseconds=50))
+        await asyncio.sleep(0.1)
+        assert await cache.leases.acquire(key("a"), "two", HOUR)
+        assert await cache.counters.add("n", 0, HOUR) == 0
+
+
+@pytest.mark.parametrize("value", [b"xx", b"", b"\xff\x00", b"{}", b"[1]"])
+async def test_garbage_in_redis_is_a_miss_and_is_dropped(server: Valkey, value: bytes) -> None:
+    async with redis_at(server) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        with server.client() as client:
+            (place,) = client.keys("*report*")
+            client.set(place, value)
+            assert await cache.reports.get(key("a")) is None
+            assert client.keys("*report*") == []
+
+
+async def test_another_kind_of_value_in_redis_is_a_miss_and_is_dropped(server: Valkey) -> None:
+    async with redis_at(server) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        with server.client() as client:
+            (place,) = client.keys("*report*")
+            client.delete(place)
+            client.lpush(place, "x")
+            assert await cache.reports.get(key("a")) is None
+            assert client.keys("*report*") == []
+
+
+@pytest.mark.parametrize("how", ["stopped", "frozen", "full"])
+async def test_redis_that_cannot_be_used_is_told_then_left_alone_then_used_again(server: Valkey, how: str) -> None:
+    async with redis_at(server) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        if how == "stopped":
+            server.stop(signal.SIGKILL)
+        elif how == "frozen":
+            server.send(signal.SIGSTOP)
+        else:
+            with server.client() as client:
+                client.config_set("maxmemory", "1")
+        with pytest.raises(CacheUnavailable) as raised:
+            await cache.reports.put(key("b"), REPORT, HOUR)
+        assert "check that it runs" in raised.value.hint
+        with pytest.raises(CacheUnavailable, match="left alone"):
+            await cache.reports.get(key("a"))
+        if how == "stopped":
+            server.start()
+        elif how == "frozen":
+            server.send(signal.SIGCONT)
+        else:
+            with server.client() as client:
+                client.config_set("maxmemory", "0")
+        while True:
+            try:
+                await cache.reports.put(key("c"), REPORT, HOUR)
+                break
+            except CacheUnavailable:
+                await asyncio.sleep(0.05)
+        assert await cache.reports.get(key("c")) == REPORT
+
+
+async def test_redis_is_not_needed_to_open_it_and_its_password_is_never_told() -> None:
+    url = f"redis://somebody:{'hush' * 3}@127.0.0.1:{free_port()}/0"
+    async with open_slot("cache", "redis", {"url": url}) as cache:
+        with pytest.raises(CacheUnavailable) as raised:
+            await cache.ping()
+    assert "hush" not in f"{cache.location} {raised.value.message} {raised.value.hint}"
+    assert "127.0.0.1" in raised.value.message
 
 
 # --- SQLite alone -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
+from bifrost_adapters.cache._memory import MemoryCounters, MemoryLeases
 from bifrost_domain.caching import CachedReport, CacheKey
 from bifrost_domain.ports import Cache, Clock
 from bifrost_domain.report import SCHEMA_VERSION
@@ -25,7 +26,13 @@ async def open(options: Options, *, clock: Clock = lambda: datetime.now(UTC)) ->
     async def ping() -> None:
         pass
 
-    yield Cache(reports=_MemoryReports(options.max_entries, clock), ping=ping, location="memory")
+    yield Cache(
+        reports=_MemoryReports(options.max_entries, clock),
+        leases=MemoryLeases(clock),
+        counters=MemoryCounters(clock),
+        ping=ping,
+        location="memory",
+    )
 
 
 class _MemoryReports:

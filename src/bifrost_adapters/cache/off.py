@@ -1,13 +1,14 @@
-"""No cache: every question is new."""
+"""No cache: every question is new. Leases and counters hold within this process, since limits must."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
+from bifrost_adapters.cache._memory import MemoryCounters, MemoryLeases
 from bifrost_domain.caching import CachedReport, CacheKey
-from bifrost_domain.ports import Cache
+from bifrost_domain.ports import Cache, Clock
 
 __all__ = ["Options", "open"]
 
@@ -17,11 +18,13 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 @asynccontextmanager
-async def open(options: Options) -> AsyncIterator[Cache]:
+async def open(options: Options, *, clock: Clock = lambda: datetime.now(UTC)) -> AsyncIterator[Cache]:
     async def ping() -> None:
         pass
 
-    yield Cache(reports=_NoReports(), ping=ping, location="off")
+    yield Cache(
+        reports=_NoReports(), leases=MemoryLeases(clock), counters=MemoryCounters(clock), ping=ping, location="off"
+    )
 
 
 class _NoReports:

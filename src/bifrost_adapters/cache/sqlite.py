@@ -28,17 +28,45 @@ Result = TypeVar("Result")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_COLUMNS = ["serial", "key", "expires_at", "value"]
-_CREATE = (
-    "DROP TABLE IF EXISTS report_cache",
-    """
-    CREATE TABLE report_cache (
-        serial INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, expires_at INTEGER NOT NULL,
-        value BLOB NOT NULL
-    )
-    """,
-    "CREATE INDEX ix_report_cache_expires_at ON report_cache (expires_at)",
-)
+_TABLES: dict[str, tuple[list[str], tuple[str, ...]]] = {
+    "report_cache": (
+        ["serial", "key", "expires_at", "value"],
+        (
+            "DROP TABLE IF EXISTS report_cache",
+            """
+            CREATE TABLE report_cache (
+                serial INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, expires_at INTEGER NOT NULL,
+                value BLOB NOT NULL
+            )
+            """,
+            "CREATE INDEX ix_report_cache_expires_at ON report_cache (expires_at)",
+        ),
+    ),
+    "cache_leases": (
+        ["key", "holder", "expires_at"],
+        (
+            "DROP TABLE IF EXISTS cache_leases",
+            """
+            CREATE TABLE cache_leases (
+                key TEXT PRIMARY KEY, holder TEXT NOT NULL, expires_at INTEGER NOT NULL
+            ) WITHOUT ROWID
+            """,
+        ),
+    ),
+    "cache_counters": (
+        ["name", "sum", "expires_at"],
+        (
+            "DROP TABLE IF EXISTS cache_counters",
+            """
+            CREATE TABLE cache_counters (
+                name TEXT PRIMARY KEY, sum INTEGER NOT NULL, expires_at INTEGER NOT NULL
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX ix_cache_counters_expires_at ON cache_counters (expires_at)",
+        ),
+    ),
+}
+"""Columns of each table, and how it is made anew."""
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,21 +83,26 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 @asynccontextmanager
 async def open(options: Options, *, clock: Clock = lambda: datetime.now(UTC)) -> AsyncIterator[Cache]:
     """The file and the table are made where they are missing. Raises CacheUnavailable."""
-    reports = _SqliteReports(options, clock)
+    database = _Database(options)
     try:
-        await reports.open()
-        yield Cache(reports=reports, ping=reports.ping, location=options.path)
+        await database.open()
+        yield Cache(
+            reports=_SqliteReports(database, options.max_entries, clock),
+            leases=_SqliteLeases(database, clock),
+            counters=_SqliteCounters(database, clock),
+            ping=database.ping,
+            location=options.path,
+        )
     finally:
-        await reports.close()
+        await database.close()
 
 
-class _SqliteReports:
-    """A ReportCache on one connection, which the threads that do the work use in turn. Times are in microseconds."""
+class _Database:
+    """One connection, which the threads that do the work use in turn."""
 
-    def __init__(self, options: Options, clock: Clock) -> None:
+    def __init__(self, options: Options) -> None:
         self._options = options
         self._path = Path(options.path)
-        self._clock = clock
         self._turn = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
@@ -77,11 +110,12 @@ class _SqliteReports:
         def make_ready() -> None:
             with self._turn:
                 self._connection = connection = _sqlite.connect(self._path, self._options.busy_seconds)
-                if _shape(connection) != _COLUMNS:
+                if not all(_shape(connection, name) == columns for name, (columns, _) in _TABLES.items()):
                     with _transaction(connection):
-                        if _shape(connection) != _COLUMNS:
-                            for statement in _CREATE:
-                                connection.execute(statement)
+                        for name, (columns, statements) in _TABLES.items():
+                            if _shape(connection, name) != columns:
+                                for statement in statements:
+                                    connection.execute(statement)
 
         await self._in_thread(make_ready)
 
@@ -95,47 +129,9 @@ class _SqliteReports:
         await asyncio.shield(asyncio.to_thread(close))
 
     async def ping(self) -> None:
-        await self._run(lambda connection: connection.execute("SELECT serial FROM report_cache LIMIT 1").fetchone())
+        await self.run(lambda connection: connection.execute("SELECT serial FROM report_cache LIMIT 1").fetchone())
 
-    async def get(self, key: CacheKey) -> CachedReport | None:
-        now = _microseconds(self._clock())
-
-        def find(connection: sqlite3.Connection) -> CachedReport | None:
-            select = "SELECT serial, expires_at, value FROM report_cache WHERE key = ?"
-            found = connection.execute(select, (key,)).fetchone()
-            if found is None:
-                return None
-            serial, expires_at, value = found
-            report = _readable(value) if expires_at > now else None
-            if report is None:
-                connection.execute("DELETE FROM report_cache WHERE serial = ?", (serial,))
-            return report
-
-        return await self._run(find)
-
-    async def put(self, key: CacheKey, report: CachedReport, ttl: timedelta) -> None:
-        now = _microseconds(self._clock())
-        value = msgspec.json.encode(report)
-
-        def keep(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
-                connection.execute("DELETE FROM report_cache WHERE expires_at <= ?", (now,))
-                connection.execute(
-                    "INSERT OR REPLACE INTO report_cache (key, expires_at, value) VALUES (?, ?, ?)",
-                    (key, now + ttl // _MICROSECOND, value),
-                )
-                connection.execute(
-                    "DELETE FROM report_cache WHERE serial <= "
-                    "(SELECT serial FROM report_cache ORDER BY serial DESC LIMIT 1 OFFSET ?)",
-                    (self._options.max_entries,),
-                )
-
-        await self._run(keep)
-
-    async def drop(self, key: CacheKey) -> None:
-        await self._run(lambda connection: connection.execute("DELETE FROM report_cache WHERE key = ?", (key,)))
-
-    async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         def in_turn() -> Result:
             with self._turn:
                 if self._connection is None:
@@ -152,6 +148,109 @@ class _SqliteReports:
             raise CacheUnavailable(fault.message, hint=fault.hint) from error
 
 
+class _SqliteReports:
+    """A ReportCache. Times are in microseconds."""
+
+    def __init__(self, database: _Database, most: int, clock: Clock) -> None:
+        self._database = database
+        self._most = most
+        self._clock = clock
+
+    async def get(self, key: CacheKey) -> CachedReport | None:
+        now = _microseconds(self._clock())
+
+        def find(connection: sqlite3.Connection) -> CachedReport | None:
+            select = "SELECT serial, expires_at, value FROM report_cache WHERE key = ?"
+            found = connection.execute(select, (key,)).fetchone()
+            if found is None:
+                return None
+            serial, expires_at, value = found
+            report = _readable(value) if expires_at > now else None
+            if report is None:
+                connection.execute("DELETE FROM report_cache WHERE serial = ?", (serial,))
+            return report
+
+        return await self._database.run(find)
+
+    async def put(self, key: CacheKey, report: CachedReport, ttl: timedelta) -> None:
+        now = _microseconds(self._clock())
+        value = msgspec.json.encode(report)
+
+        def keep(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.execute("DELETE FROM report_cache WHERE expires_at <= ?", (now,))
+                connection.execute(
+                    "INSERT OR REPLACE INTO report_cache (key, expires_at, value) VALUES (?, ?, ?)",
+                    (key, now + ttl // _MICROSECOND, value),
+                )
+                connection.execute(
+                    "DELETE FROM report_cache WHERE serial <= "
+                    "(SELECT serial FROM report_cache ORDER BY serial DESC LIMIT 1 OFFSET ?)",
+                    (self._most,),
+                )
+
+        await self._database.run(keep)
+
+    async def drop(self, key: CacheKey) -> None:
+        await self._database.run(
+            lambda connection: connection.execute("DELETE FROM report_cache WHERE key = ?", (key,))
+        )
+
+
+class _SqliteLeases:
+    """Leases."""
+
+    def __init__(self, database: _Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def acquire(self, key: CacheKey, holder: str, ttl: timedelta) -> bool:
+        now = _microseconds(self._clock())
+
+        def take(connection: sqlite3.Connection) -> bool:
+            with _transaction(connection):
+                connection.execute("DELETE FROM cache_leases WHERE expires_at <= ?", (now,))
+                taken = connection.execute(
+                    "INSERT INTO cache_leases (key, holder, expires_at) VALUES (?, ?, ?) "
+                    "ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at WHERE holder = excluded.holder",
+                    (key, holder, now + ttl // _MICROSECOND),
+                )
+                return taken.rowcount == 1
+
+        return await self._database.run(take)
+
+    async def release(self, key: CacheKey, holder: str) -> None:
+        statement = "DELETE FROM cache_leases WHERE key = ? AND holder = ?"
+        await self._database.run(lambda connection: connection.execute(statement, (key, holder)))
+
+
+class _SqliteCounters:
+    """Counters."""
+
+    def __init__(self, database: _Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(self, name: str, amount: int, ttl: timedelta) -> int:
+        now = _microseconds(self._clock())
+
+        def count(connection: sqlite3.Connection) -> int:
+            if not amount:
+                select = "SELECT sum FROM cache_counters WHERE name = ? AND expires_at > ?"
+                found = connection.execute(select, (name, now)).fetchone()
+                return 0 if found is None else int(found[0])
+            with _transaction(connection):
+                connection.execute("DELETE FROM cache_counters WHERE expires_at <= ?", (now,))
+                added = connection.execute(
+                    "INSERT INTO cache_counters (name, sum, expires_at) VALUES (?, ?, ?) "
+                    "ON CONFLICT (name) DO UPDATE SET sum = sum + excluded.sum RETURNING sum",
+                    (name, amount, now + ttl // _MICROSECOND),
+                )
+                return int(added.fetchone()[0])
+
+        return await self._database.run(count)
+
+
 def _readable(value: object) -> CachedReport | None:
     if not isinstance(value, bytes):
         return None
@@ -162,8 +261,8 @@ def _readable(value: object) -> CachedReport | None:
     return report if report.schema_version == SCHEMA_VERSION else None
 
 
-def _shape(connection: sqlite3.Connection) -> list[str]:
-    return [name for (name,) in connection.execute("SELECT name FROM pragma_table_info('report_cache')")]
+def _shape(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))]
 
 
 @contextmanager
