@@ -8,8 +8,8 @@ The heuristic report is always made: it is the answer offline, the fallback, and
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime
 from itertools import count
 
@@ -18,6 +18,7 @@ from msgspec import Struct, structs
 
 from bifrost_domain import prompt as prompts
 from bifrost_domain.caching import CachedReport, CacheKey, CachePolicy, cache_key
+from bifrost_domain.coalescing import Coalescer
 from bifrost_domain.diagnosis import Diagnosis, examine
 from bifrost_domain.errors import (
     BadAnswer,
@@ -25,16 +26,19 @@ from bifrost_domain.errors import (
     CacheUnavailable,
     EmptyLog,
     InvalidInput,
+    InvalidRequest,
     LimitReached,
     ModelError,
     ModelThrottled,
     ModelTimeout,
     ModelUnavailable,
+    NoLineInRange,
     NoReadableInput,
     ShardLost,
     StorageUnavailable,
 )
 from bifrost_domain.grounding import Answer, Grounded, merge, parse, quotes_of, reground, salvage, verify
+from bifrost_domain.history import Incident, PromptPin, Provenance
 from bifrost_domain.logs import tokens
 from bifrost_domain.logs.digest import Digest, Source
 from bifrost_domain.logs.digester import Budget, Digester, Shard, combine
@@ -42,6 +46,7 @@ from bifrost_domain.logs.fingerprint import fingerprint
 from bifrost_domain.logs.lines import Level
 from bifrost_domain.logs.redaction import Pseudonyms, Redactor, unkeyed
 from bifrost_domain.logs.templates import mask
+from bifrost_domain.metrics import AnalysisMetric, RunOutcome
 from bifrost_domain.ports import (
     Cache,
     Chance,
@@ -55,7 +60,7 @@ from bifrost_domain.ports import (
     NewId,
     Storage,
 )
-from bifrost_domain.prompt import ROOT_CAUSE, Prompt, PromptVersion
+from bifrost_domain.prompt import Prompt, PromptVersion
 from bifrost_domain.report import (
     SCHEMA_VERSION,
     Analysis,
@@ -63,7 +68,6 @@ from bifrost_domain.report import (
     Engine,
     Grounding,
     Language,
-    PromptReference,
     Report,
     Usage,
 )
@@ -97,10 +101,10 @@ class Request(Struct, frozen=True, kw_only=True):
     """What to analyse and how. `name` and `kind` describe the source as the user gave it.
 
     `provider` is None (as configured), "auto", "heuristic" or an entry's name; `model` overrides the entry's model.
-    `prompt` is the wording to ask with, None for the analyst's own. `minimum`, `since` and `until` filter what is
-    looked at. `timeout` (seconds) and `max_cost` (dollars) are the
-    user's own limits: reaching one raises LimitReached after the report that exists was delivered. Without `fallback`
-    a failing provider or storage raises instead of giving way.
+    `prompt` is the wording to ask with, None for the one in production; `variables` are values for those it declares.
+    `minimum`, `since` and `until` filter what is looked at. `timeout` (seconds) and `max_cost` (dollars) are the user's
+    own limits: reaching one raises LimitReached after the report that exists was delivered. Without `fallback` a
+    failing provider or storage raises instead of giving way. `key` is the family of the API key that asks.
     """
 
     name: str
@@ -109,6 +113,7 @@ class Request(Struct, frozen=True, kw_only=True):
     provider: str | None = None
     model: str | None = None
     prompt: PromptVersion | None = None
+    variables: Mapping[str, str] = {}
     language: Language = Language.EN
     minimum: Level | None = None
     since: datetime | None = None
@@ -119,6 +124,7 @@ class Request(Struct, frozen=True, kw_only=True):
     remember: bool = True
     timeout: float | None = None
     max_cost: float | None = None
+    key: str | None = None
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -168,13 +174,21 @@ class Finished(Struct, frozen=True, kw_only=True):
     failed: tuple[tuple[str, str], ...] = ()
 
 
+class Remembered(Struct, frozen=True, kw_only=True):
+    """The report is stored. `incident`: how often it was seen, this time included; None where that cannot be told."""
+
+    incident: Incident | None = None
+
+
 class NotRemembered(Struct, frozen=True, kw_only=True):
     """The report was delivered but could not be stored."""
 
     reason: str
 
 
-Event = Reading | Reduced | CacheHit | ModelStarted | Token | Repairing | FellBack | Finished | NotRemembered
+Event = (
+    Reading | Reduced | CacheHit | ModelStarted | Token | Repairing | FellBack | Finished | Remembered | NotRemembered
+)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -197,8 +211,10 @@ class Analyst:
     """Runs analyses. What costs time to open (models, storage, cache) comes as a function and is opened when needed.
 
     `open_model(name, model)` gives the configured entry `name`, with another model where `model` is not None; it raises
-    ConfigurationError for an unknown name. `secret` is the installation's key. With `pseudonyms`, hosts, users and
-    addresses have names of its making in everything that comes out; only its holder can turn them back.
+    ConfigurationError for an unknown name. `find_prompt(reference)` gives a wording, that in production for None.
+    `secret` is the installation's key. With `pseudonyms`, hosts, users and addresses have names of its making in
+    everything that comes out; only its holder can turn them back. `keep_digest`: what an engine saw is stored with its
+    report, so that it can be replayed.
     """
 
     def __init__(
@@ -207,6 +223,7 @@ class Analyst:
         open_model: Callable[[str, str | None], Awaitable[LanguageModel]],
         open_storage: Callable[[], Awaitable[Storage]],
         open_cache: Callable[[], Awaitable[Cache]],
+        find_prompt: Callable[[str | None], Awaitable[PromptVersion]],
         provider: str,
         order: Sequence[str],
         secret: bytes,
@@ -220,11 +237,12 @@ class Analyst:
         chance: Chance,
         open_shard: Callable[[], Shard] | None = None,
         pseudonyms: Pseudonyms | None = None,
-        version: PromptVersion = ROOT_CAUSE,
+        keep_digest: bool = True,
     ) -> None:
         self._open_model = open_model
         self._open_storage = open_storage
         self._open_cache = open_cache
+        self._find_prompt = find_prompt
         self._provider = provider
         self._order = tuple(order)
         self._secret = secret
@@ -238,13 +256,15 @@ class Analyst:
         self._chance = chance
         self._open_shard = open_shard
         self._pseudonyms = pseudonyms
-        self._version = version
+        self._keep_digest = keep_digest
+        self._coalescer = Coalescer(open_cache=open_cache, new_id=new_id)
 
     async def analyse(self, request: Request) -> AsyncGenerator[Event, None]:
         """Events, with exactly one Finished unless an error is raised.
 
-        Raises NoReadableInput or EmptyLog where there is nothing to analyse; LimitReached, after Finished, where a
-        limit of the user's stopped it; without fallback ModelError before and StorageUnavailable after Finished.
+        Raises NoReadableInput, EmptyLog or NoLineInRange where there is nothing to analyse; PromptNotFound and
+        BadPrompt; LimitReached, after Finished, where a limit of the user's stopped it; without fallback ModelError
+        before and StorageUnavailable after Finished.
         """
         began = self._monotonic()
         deadline = None if request.timeout is None else began + request.timeout
@@ -252,33 +272,83 @@ class Analyst:
         async with aclosing(reading.read(deadline)) as steps:
             async for step in steps:
                 yield step
-        limit = reading.limit
-        diagnosis = await reading.diagnosis()
-        wide, offline = diagnosis.digest, diagnosis.report(request.language)
+        async with aclosing(self._conclude(request, reading, began, deadline)) as events:
+            async for event in events:
+                yield event
 
-        finished: Analysis | None = None
+    async def replay(self, id: str, request: Request) -> AsyncGenerator[Event, None]:
+        """The stored analysis `id` made again from the digest that was kept with it; `request.logs` play no part.
+
+        Where `request.prompt` is None, the wording that asked before asks again. Raises what `analyse` raises;
+        AnalysisNotFound; InvalidRequest where no digest was kept, or where that wording is not what it was.
+        """
+        began = self._monotonic()
+        analyses = (await self._open_storage()).analyses
+        stored, provenance = await analyses.get(id), await analyses.provenance(id)
+        if provenance is None or provenance.digest is None:
+            raise InvalidRequest(
+                f"analysis {id} cannot be replayed: what its engine saw was not kept",
+                hint="the setting history.keep_digest has it kept",
+            )
+        if request.prompt is None and provenance.prompt is not None:
+            pin = provenance.prompt
+            version = await self._find_prompt(f"{pin.name}@{pin.version}")
+            if version.checksum != pin.checksum:
+                raise InvalidRequest(
+                    f"prompt {pin.name}@{pin.version} is not the wording that analysis {id} was asked with",
+                    hint="name one with --prompt",
+                )
+            request = structs.replace(request, prompt=version)
+        request = structs.replace(request, name=stored.source.name, kind=stored.source.kind, logs=())
+        deadline = None if request.timeout is None else began + request.timeout
+        async with aclosing(self._conclude(request, _Kept(provenance.digest), began, deadline)) as events:
+            async for event in events:
+                yield event
+
+    async def _conclude(
+        self, request: Request, intake: "_Intake | _Kept", began: float, deadline: float | None
+    ) -> AsyncGenerator[Event, None]:
+        """From what was read to a report that is remembered."""
+        limit = intake.limit
+        diagnosis = await intake.diagnosis()
+        wide, offline = diagnosis.digest, diagnosis.report(request.language)
+        candidates = () if limit else self._candidates(request)
+        if candidates:
+            request = await self._worded(request)
+
+        runs: list[_Run] = []
+        answered: _Run | None = None
         reason: str | None = None
-        cacheable: tuple[CacheKey, CachedReport] | None = None
-        for name in () if limit else self._candidates(request):
-            run = _Run(self, request, name, reading, offline, deadline)
-            try:
-                async with aclosing(run.events()) as events:
-                    async for event in events:
-                        yield event
-            except (ModelError, LimitReached) as error:
-                if not request.fallback:
-                    raise
-                reason = f"{name}: {error.message}"
-                yield FellBack(provider=name, reason=error.message)
-                if isinstance(error, LimitReached):
-                    limit = error
+        failure: BifrostError | None = None
+        try:
+            for name in candidates:
+                run = _Run(self, request, name, intake, offline, deadline)
+                runs.append(run)
+                try:
+                    async with aclosing(run.events()) as events:
+                        async for event in events:
+                            yield event
+                except (ModelError, LimitReached) as error:
+                    failure = error
+                    if not request.fallback:
+                        raise
+                    reason = f"{name}: {error.message}"
+                    yield FellBack(provider=name, reason=error.message)
+                    if isinstance(error, LimitReached):
+                        limit = error
+                        break
+                else:
+                    answered = run
                     break
-            else:
-                finished, cacheable = run.analysis(began), run.cacheable
-                break
-        if finished is None:
+        except (ModelError, LimitReached) as error:
+            await self._count_failure(request, runs, wide, error, began)
+            raise
+        if answered is not None:
+            analysis, seen = answered.analysis(began), answered.digest
+        else:
             yield Reduced(digest=wide)
-            finished = Analysis(
+            seen = wide
+            analysis = Analysis(
                 id=self._new_id(),
                 created_at=self._clock(),
                 source=wide.source,
@@ -293,22 +363,82 @@ class Analyst:
                 coverage=wide.coverage,
                 redactions=wide.redactions,
                 grounding=Grounding(claims=len(offline.evidence), verified=len(offline.evidence)),
-                usage=Usage(),
+                usage=_used(runs),
                 duration_ms=self._since(began),
             )
-        yield Finished(analysis=finished, failed=tuple(reading.failed))
+        yield Finished(analysis=analysis, failed=tuple(intake.failed))
 
         if request.remember:
+            pin = None if answered is None else _pin(_wording(request))
+            provenance = Provenance(language=request.language, prompt=pin, digest=seen if self._keep_digest else None)
+            metric = self._metric(request, runs, wide, began, analysis=analysis, error=failure or limit)
             try:
-                await self._remember(finished)
+                storage = await self._open_storage()
+                await storage.analyses.add(analysis, provenance)
+                await storage.metrics.add(metric)
             except StorageUnavailable as error:
                 if not request.fallback:
                     raise
                 yield NotRemembered(reason=error.message)
-        if cacheable is not None:
-            await self._keep(*cacheable)
+            else:
+                yield Remembered(incident=await self._incident(storage, analysis))
         if limit is not None:
             raise limit
+
+    async def _incident(self, storage: Storage, analysis: Analysis) -> Incident | None:
+        try:
+            return await storage.analyses.incident(analysis.cache.fingerprint)
+        except StorageUnavailable:
+            return None
+
+    async def _count_failure(
+        self, request: Request, runs: "Sequence[_Run]", digest: Digest, error: BifrostError, began: float
+    ) -> None:
+        """A failure is counted too; where that fails as well, the failure itself is what matters."""
+        if request.remember:
+            with suppress(StorageUnavailable):
+                storage = await self._open_storage()
+                await storage.metrics.add(self._metric(request, runs, digest, began, error=error))
+
+    def _metric(
+        self,
+        request: Request,
+        runs: "Sequence[_Run]",
+        digest: Digest,
+        began: float,
+        *,
+        analysis: Analysis | None = None,
+        error: BifrostError | None = None,
+    ) -> AnalysisMetric:
+        used = _used(runs)
+        asked = runs[0].asked if runs else (HEURISTIC, HEURISTIC_MODEL)
+        if analysis is None:
+            outcome = RunOutcome.FAILED
+        elif analysis.engine.degraded:
+            outcome = RunOutcome.DEGRADED
+        elif analysis.engine.provider == HEURISTIC:
+            outcome = RunOutcome.OFFLINE
+        else:
+            asked = (analysis.engine.provider, analysis.engine.model)
+            outcome = RunOutcome.CACHED if analysis.cache.hit else RunOutcome.ANSWERED
+        return AnalysisMetric(
+            id=self._new_id(),
+            at=self._clock(),
+            outcome=outcome,
+            provider=asked[0],
+            model=asked[1],
+            analysis=None if analysis is None else analysis.id,
+            error=None if error is None else error.slug,
+            key=request.key,
+            duration_ms=self._since(began),
+            first_token_ms=next((run.first_token_ms for run in runs if run.first_token_ms is not None), None),
+            calls=sum(run.calls for run in runs),
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cost_usd=used.cost_usd,
+            lines_read=digest.coverage.lines_read,
+            bytes_read=digest.coverage.bytes_read,
+        )
 
     async def plan(self, request: Request) -> Plan:
         """What `analyse` would send for this request to the first provider in line. No log text leaves the process."""
@@ -322,11 +452,12 @@ class Analyst:
                 identity=ModelIdentity(provider=HEURISTIC, model=HEURISTIC_MODEL),
                 description=None,
                 prompt=None,
-                digest=await reading.digest(Budget()),
+                digest=(await reading.diagnosis()).digest,
                 input_tokens=0,
                 cost_usd=None,
                 failed=tuple(reading.failed),
             )
+        request = await self._worded(request)
         model = await self._open_model(names[0], request.model)
         assumed = None
         try:
@@ -347,6 +478,16 @@ class Analyst:
             failed=tuple(reading.failed),
         )
 
+    async def rendered(self, request: Request) -> Prompt:
+        """What a model with a context of `ASSUMED_CONTEXT` would be sent for this request. Opens no model."""
+        intake = _Intake(self, request)
+        async with aclosing(intake.read(None)) as steps:
+            async for _ in steps:
+                pass
+        description = ModelDescription(context_tokens=ASSUMED_CONTEXT, max_output_tokens=prompts.MAX_OUTPUT_TOKENS)
+        _, prompt = await self._compose(await self._worded(request), intake, description)
+        return prompt
+
     async def digest(
         self,
         request: Request,
@@ -366,10 +507,11 @@ class Analyst:
             async for step in steps:
                 told(step)
         digest = await reading.digest(budget)
+        reading.check(digest)
         return await reading.named(digest) if named else digest, tuple(reading.failed)
 
-    def _wording(self, request: Request) -> PromptVersion:
-        return request.prompt or self._version
+    async def _worded(self, request: Request) -> Request:
+        return request if request.prompt else structs.replace(request, prompt=await self._find_prompt(None))
 
     def _candidates(self, request: Request) -> tuple[str, ...]:
         name = request.provider or self._provider
@@ -378,18 +520,18 @@ class Analyst:
         return () if name == HEURISTIC else (name,)
 
     async def _compose(
-        self, request: Request, reading: "_Intake", description: ModelDescription
+        self, request: Request, reading: "_Intake | _Kept", description: ModelDescription
     ) -> tuple[Digest, Prompt]:
         """The digest and the prompt that fit the model's context, the answer included. Raises ModelUnavailable."""
         output = min(description.max_output_tokens, prompts.output_tokens(description.context_tokens))
-        version = self._wording(request)
+        version = _wording(request)
         room = description.context_tokens - prompts.overhead(version, output)
         budget = min(request.budget or self._budget, room)
         while budget >= LEAST_BUDGET:
             digest = await reading.digest(Budget(tokens=budget))
             text = "\n".join(line.text for line in digest.lines)
             nonce = hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
-            prompt = prompts.render(version, digest, request.language, nonce, output)
+            prompt = prompts.render(version, digest, request.language, nonce, output, request.variables)
             excess = prompt.context_tokens - description.context_tokens
             if excess <= 0:
                 return digest, prompt
@@ -409,7 +551,8 @@ class Analyst:
                 identity.provider,
                 identity.model,
                 msgspec.json.encode(identity.options, order="deterministic").decode(),
-                self._wording(request).checksum,
+                _wording(request).checksum,
+                msgspec.json.encode(request.variables, order="deterministic").decode(),
                 str(request.language),
                 "pii" if self._redact_pii else "no-pii",
                 "names" if self._pseudonyms is None else "pseudonyms",
@@ -430,9 +573,6 @@ class Analyst:
             await cache.reports.put(key, cached, self._cache_policy.ttl_for(cached.report))
         except CacheUnavailable:
             return
-
-    async def _remember(self, analysis: Analysis) -> None:
-        await (await self._open_storage()).analyses.add(analysis)
 
     def _since(self, began: float) -> int:
         return max(0, round((self._monotonic() - began) * 1000))
@@ -532,25 +672,77 @@ class _Intake:
     async def diagnosis(self) -> Diagnosis:
         """What the offline analyst makes of the widest digest, which has the fingerprint."""
         if self._diagnosis is None:
-            found = await asyncio.to_thread(examine, await self.digest(Budget()))
+            digest = await self.digest(Budget())
+            self.check(digest)
+            found = await asyncio.to_thread(examine, digest)
             name = fingerprint(found.identity())
             self._diagnosis = structs.replace(found, digest=structs.replace(found.digest, fingerprint=name))
         return self._diagnosis
+
+    def check(self, digest: Digest) -> None:
+        """Raises NoLineInRange where the asked time leaves no line: that is no sign that all is well."""
+        since, until, coverage = self._request.since, self._request.until, digest.coverage
+        if digest.lines or (since is None and until is None) or not coverage.lines_read:
+            return
+        asked = " ".join(
+            f"{word} {moment:%Y-%m-%dT%H:%M:%SZ}" for word, moment in (("from", since), ("to", until)) if moment
+        )
+        spans = [digester.span for digester in self._digesters if digester.span is not None]
+        if not spans:
+            raise NoLineInRange(
+                f"no line of {self._request.name} lies in the asked time ({asked}): none has a time that can be read",
+                hint="leave --since and --until out",
+            )
+        raise NoLineInRange(
+            f"no line of {self._request.name} lies in the asked time ({asked}): its times run from "
+            f"{min(first for first, _ in spans):%Y-%m-%dT%H:%M:%SZ} to "
+            f"{max(last for _, last in spans):%Y-%m-%dT%H:%M:%SZ}",
+            hint="times without a zone are read as UTC; leave --since and --until out to see them",
+        )
 
     async def named(self, digest: Digest) -> Digest:
         """`digest` with the fingerprint of the widest one, so that no budget plays a part in it."""
         return structs.replace(digest, fingerprint=(await self.diagnosis()).digest.fingerprint)
 
 
+class _Kept:
+    """The digest of an analysis that was stored, in the place of an _Intake."""
+
+    def __init__(self, digest: Digest) -> None:
+        self._digest = digest
+        self.failed: tuple[tuple[str, str], ...] = ()
+        self.limit: LimitReached | None = None
+
+    async def digest(self, budget: Budget) -> Digest:
+        """Within `budget`, the loudest lines of it, in their order."""
+        kept, room = set(), budget.room
+        for place in sorted(
+            range(len(self._digest.lines)), key=lambda place: (-self._digest.lines[place].level.rank, place)
+        ):
+            line = self._digest.lines[place]
+            room -= len(line.text) + len(str(line.number)) + 3
+            if room >= 0:
+                kept.add(place)
+        lines = tuple(line for place, line in enumerate(self._digest.lines) if place in kept)
+        coverage = structs.replace(self._digest.coverage, lines_shown=len(lines))
+        return structs.replace(self._digest, lines=lines, coverage=coverage)
+
+    async def diagnosis(self) -> Diagnosis:
+        return await asyncio.to_thread(examine, self._digest)
+
+    async def named(self, digest: Digest) -> Digest:
+        return digest
+
+
 class _Run:
-    """One provider's try at one request."""
+    """One provider's try at one request. `calls` counts the requests sent; `first_token_ms` begins at the first."""
 
     def __init__(
         self,
         analyst: Analyst,
         request: Request,
         name: str,
-        reading: _Intake,
+        reading: _Intake | _Kept,
         offline: Report,
         deadline: float | None,
     ) -> None:
@@ -561,35 +753,75 @@ class _Run:
         self._offline = offline
         self._typed = deadline is not None
         self._deadline = analyst._monotonic() + analyst._limits.total_seconds if deadline is None else deadline
-        self._digest: Digest
-        self._identity: ModelIdentity
+        self._identity: ModelIdentity | None = None
         self._grounded: Grounded
-        self._usage = Usage()
         self._truncated = False
         self._hit = False
-        self.cacheable: tuple[CacheKey, CachedReport] | None = None
+        self._asked_at: float | None = None
+        self.digest: Digest
+        self.usage = Usage()
+        self.calls = 0
+        self.first_token_ms: int | None = None
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """Provider and model, as far as they are known."""
+        identity = self._identity
+        return (self._name, self._request.model or "") if identity is None else (identity.provider, identity.model)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Ends when a report stands. Raises ModelError, LimitReached, ConfigurationError."""
         analyst, request = self._analyst, self._request
         model = await analyst._open_model(self._name, request.model)
-        self._identity = model.identity
+        self._identity = identity = model.identity
         description = await self._describe(model)
         digest, prompt = await analyst._compose(request, self._reading, description)
-        self._digest = await self._reading.named(digest)
-        yield Reduced(digest=self._digest)
+        self.digest = await self._reading.named(digest)
+        yield Reduced(digest=self.digest)
+        if not request.use_cache:
+            async with aclosing(self._answered(model, identity, prompt, description)) as events:
+                async for event in events:
+                    yield event
+            return
 
-        key = analyst._key(request, model.identity, self._digest)
-        if request.use_cache and (cached := await analyst._cached(key)) is not None:
-            again = reground(cached.report, cached.timeline_quotes, self._digest)
-            if again is not None:
-                self._grounded, self._hit = merge(again, self._offline, prompt.system), True
-                yield CacheHit(identity=model.identity)
-                return
+        key = analyst._key(request, identity, self.digest)
 
+        async def lookup() -> CachedReport | None:
+            return await analyst._cached(key)
+
+        if self._reuse(await lookup(), prompt):
+            yield CacheHit(identity=identity)
+            return
+        try:
+            async with analyst._coalescer.turn(key, lookup, self._left()) as turn:
+                if self._reuse(turn.found, prompt):
+                    yield CacheHit(identity=identity)
+                    return
+                async with aclosing(self._answered(model, identity, prompt, description)) as events:
+                    async for event in events:
+                        yield event
+                fresh = self._cached_report()
+                if not self._invented:
+                    await analyst._keep(key, fresh)
+                turn.bring(fresh)
+        except TimeoutError as error:
+            raise self._too_slow("the same question was asked already, and its answer did not come in time") from error
+
+    def _reuse(self, cached: CachedReport | None, prompt: Prompt) -> bool:
+        """Take an answer that was given before, where enough of its quotes stand in the present log."""
+        again = None if cached is None else reground(cached.report, cached.timeline_quotes, self.digest)
+        if again is None:
+            return False
+        self._grounded, self._hit = merge(again, self._offline, prompt.system), True
+        return True
+
+    async def _answered(
+        self, model: LanguageModel, identity: ModelIdentity, prompt: Prompt, description: ModelDescription
+    ) -> AsyncGenerator[Event, None]:
+        """Asks, once more where the answer is no report, and verifies it."""
         input_tokens, cost = _estimate(prompt, description)
         self._check_cost(cost, description)
-        yield ModelStarted(identity=model.identity, input_tokens=input_tokens, cost_usd=cost)
+        yield ModelStarted(identity=identity, input_tokens=input_tokens, cost_usd=cost)
         text = ""
         async with aclosing(self._ask(model, prompt, description)) as pieces:
             async for piece in pieces:
@@ -617,21 +849,23 @@ class _Run:
                 raise BadAnswer(
                     f"its answer was no valid report, the second try included: {worse.message}", provider=self._name
                 ) from worse
-        own = verify(answer, self._digest)
-        self._grounded = merge(own, self._offline, prompt.system)
-        invented = own.grounding.claims and not own.grounding.verified
-        if request.use_cache and not invented:
-            report = own.report
-            self.cacheable = (
-                key,
-                CachedReport(
-                    schema_version=SCHEMA_VERSION,
-                    created_at=analyst._clock(),
-                    report=report,
-                    usage=self._usage,
-                    timeline_quotes=quotes_of(report.timeline, self._digest),
-                ),
-            )
+        self._own = verify(answer, self.digest)
+        self._grounded = merge(self._own, self._offline, prompt.system)
+
+    @property
+    def _invented(self) -> bool:
+        """Whether the model quoted, and nothing of it stands in the log."""
+        grounding = self._own.grounding
+        return grounding.claims > 0 and grounding.verified == 0
+
+    def _cached_report(self) -> CachedReport:
+        return CachedReport(
+            schema_version=SCHEMA_VERSION,
+            created_at=self._analyst._clock(),
+            report=self._own.report,
+            usage=self.usage,
+            timeline_quotes=quotes_of(self._own.report.timeline, self.digest),
+        )
 
     def _read(self, text: str) -> Answer:
         """The answer in `text`; where the output limit cut it, what was complete of it. Raises BadAnswer."""
@@ -643,22 +877,18 @@ class _Run:
             return salvage(text)
 
     def analysis(self, began: float) -> Analysis:
-        version = self._analyst._wording(self._request)
+        provider, model = self.asked
         return Analysis(
             id=self._analyst._new_id(),
             created_at=self._analyst._clock(),
-            source=self._digest.source,
-            engine=Engine(
-                provider=self._identity.provider,
-                model=self._identity.model,
-                prompt=PromptReference(name=version.name, version=version.version),
-            ),
-            cache=CacheUse(hit=self._hit, fingerprint=self._digest.fingerprint),
+            source=self.digest.source,
+            engine=Engine(provider=provider, model=model, prompt=_pin(_wording(self._request)).reference),
+            cache=CacheUse(hit=self._hit, fingerprint=self.digest.fingerprint),
             report=self._grounded.report,
-            coverage=self._digest.coverage,
-            redactions=self._digest.redactions,
+            coverage=self.digest.coverage,
+            redactions=self.digest.redactions,
             grounding=self._grounded.grounding,
-            usage=self._usage,
+            usage=self.usage,
             duration_ms=self._analyst._since(began),
         )
 
@@ -680,6 +910,9 @@ class _Run:
         limits = self._analyst._limits
         for attempt in count():
             started = False
+            self.calls += 1
+            if self._asked_at is None:
+                self._asked_at = self._analyst._monotonic()
             try:
                 length = 0
                 async with aclosing(model.stream(prompt)) as stream:
@@ -693,6 +926,8 @@ class _Run:
                             self._truncated = event.truncated
                             self._count(event, description)
                             return
+                        if self.first_token_ms is None:
+                            self.first_token_ms = self._analyst._since(self._asked_at)
                         started = True
                         length += len(event.text)
                         if length > MAX_ANSWER_CHARACTERS:
@@ -707,18 +942,20 @@ class _Run:
                 await self._wait_or_raise(error, attempt)
 
     def _count(self, event: Completed, description: ModelDescription) -> None:
-        used = self._usage
+        used = self.usage
         cost = _cost(event.input_tokens, event.output_tokens, description)
-        self._usage = Usage(
+        self.usage = Usage(
             input_tokens=used.input_tokens + event.input_tokens,
             output_tokens=used.output_tokens + event.output_tokens,
             cost_usd=None if cost is None else round((used.cost_usd or 0.0) + cost, 8),
         )
 
+    def _left(self) -> float:
+        return max(0.0, self._deadline - self._analyst._monotonic())
+
     def _patience(self, seconds: float) -> float:
         """How long to wait now: `seconds`, or what is left of the total. A limit the user typed widens the others."""
-        left = self._deadline - self._analyst._monotonic()
-        return max(0.0, left if self._typed else min(seconds, left))
+        return self._left() if self._typed else min(seconds, self._left())
 
     def _too_slow(self, what: str) -> BifrostError:
         if self._typed:
@@ -745,14 +982,33 @@ class _Run:
             return
         if cost is None:
             raise LimitReached(
-                f"the price of {self._identity.model} is not known, so a limit of ${most:g} cannot be kept",
+                f"the price of {self.asked[1]} is not known, so a limit of ${most:g} cannot be kept",
                 hint="set usd_per_million_input and usd_per_million_output in the provider's entry",
             )
-        if (total := (self._usage.cost_usd or 0.0) + cost) > most:
+        if (total := (self.usage.cost_usd or 0.0) + cost) > most:
             raise LimitReached(
-                f"asking {self._identity.model} may cost up to ${total:.4f}, over the limit of ${most:g}",
+                f"asking {self.asked[1]} may cost up to ${total:.4f}, over the limit of ${most:g}",
                 hint="lower --budget, or raise --max-cost",
             )
+
+
+def _wording(request: Request) -> PromptVersion:
+    assert request.prompt is not None
+    return request.prompt
+
+
+def _pin(version: PromptVersion) -> PromptPin:
+    return PromptPin(name=version.name, version=version.version, checksum=version.checksum)
+
+
+def _used(runs: Sequence[_Run]) -> Usage:
+    """Tokens and cost of all runs; the cost is None where none of them has one."""
+    costs = [run.usage.cost_usd for run in runs if run.usage.cost_usd is not None]
+    return Usage(
+        input_tokens=sum(run.usage.input_tokens for run in runs),
+        output_tokens=sum(run.usage.output_tokens for run in runs),
+        cost_usd=sum(costs) if costs else None,
+    )
 
 
 def _estimate(prompt: Prompt, description: ModelDescription) -> tuple[int, float | None]:

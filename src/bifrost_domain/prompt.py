@@ -1,7 +1,8 @@
 """What a model is asked: immutable prompt versions, and how one becomes a request about a digest."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import re2
@@ -21,21 +22,48 @@ SHORT_OUTPUT_TOKENS = 512
 
 
 class PromptVersion(Struct, frozen=True, kw_only=True):
-    """One published wording. `system` and `user` may hold the variables of `VARIABLES` as `{{name}}`, and no logic."""
+    """One published wording, which never changes.
+
+    `system` and `user` may hold variables as `{{name}}`, and no logic: those of `VARIABLES`, and those declared in
+    `variables` with the value that each has unless a request gives another. `message` says why it was made.
+    `created_at` is None for a wording that came with Bifrost.
+    """
 
     name: str
     version: int
     system: str
     user: str
+    variables: Mapping[str, str] = {}
+    author: str = "bifrost"
+    message: str = ""
+    created_at: datetime | None = None
 
     @property
     def checksum(self) -> str:
-        """SHA-256 (64 hex digits) over both texts, each preceded by its length."""
+        """SHA-256 (64 hex digits) over both texts, then the variables by name with their values, each preceded by its
+        length in bytes as eight big-endian bytes."""
         digest = hashlib.sha256()
-        for text in (self.system, self.user):
+        declared = (text for name in sorted(self.variables) for text in (name, self.variables[name]))
+        for text in (self.system, self.user, *declared):
             encoded = text.encode()
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
         return digest.hexdigest()
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+class LabelMove(Struct, frozen=True, kw_only=True):
+    """A label of a prompt was put on a version. `rollback`: back to where it was before, and not on."""
+
+    name: str
+    label: str
+    version: int
+    at: datetime
+    by: str
+    message: str = ""
+    rollback: bool = False
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
@@ -53,6 +81,11 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
 
 VARIABLES = ("language", "fence", "coverage", "log")
+MAX_TEXT = 20_000
+"""Characters of a system or user text."""
+MAX_VALUE = 2_000
+"""Characters of a variable's value."""
+MAX_MESSAGE = 500
 
 ROOT_CAUSE = PromptVersion(
     name="root-cause",
@@ -95,6 +128,101 @@ def find(reference: str, published: Iterable[PromptVersion] = PUBLISHED) -> Prom
     if version is None:
         raise PromptNotFound(f"there is no prompt {reference!r}", hint=f"there are {', '.join(known)}")
     return version
+
+
+_NAME = re2.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_VARIABLE = re2.compile(r"[a-z][a-z0-9_]{0,39}")
+_PLACE = re2.compile(r"\{\{([^{}]*)\}\}")
+_UNSEEN = re2.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}]")
+
+
+def check_name(name: str) -> None:
+    """Raises BadPrompt for what cannot be a prompt's name."""
+    if not _NAME.fullmatch(name):
+        raise BadPrompt(
+            f"{name[:80]!r} cannot be a prompt's name", hint="use a-z, 0-9, dots, dashes and underscores, at most 64"
+        )
+
+
+def check_label(label: str) -> None:
+    """Raises BadPrompt for what cannot be a label. Digits alone are a version."""
+    if not _NAME.fullmatch(label) or label.isdecimal():
+        raise BadPrompt(
+            f"{label[:80]!r} cannot be a label",
+            hint="use a-z, 0-9, dots, dashes and underscores, not digits alone, at most 64",
+        )
+
+
+def check_value(name: str, value: str) -> None:
+    """Raises BadPrompt for a value that no variable can have."""
+    if len(value) > MAX_VALUE:
+        raise BadPrompt(f"the value of {name} has {len(value):,} characters, {MAX_VALUE:,} are allowed")
+    _check_characters(f"the value of {name}", value)
+
+
+def check(version: PromptVersion) -> None:
+    """Whether a wording may be published. Raises BadPrompt, which says what is wrong and where.
+
+    Every variable that is used has to be built in or declared, every declared one used, and none named like a built-in
+    one. The log has to stand once, in the user text, with the fence on a line of its own before and after it, and the
+    system text has to name the fence: what is between the two is data, and the model must be told so.
+    """
+    check_name(version.name)
+    for name, value in version.variables.items():
+        if not _VARIABLE.fullmatch(name):
+            raise BadPrompt(f"{name[:80]!r} cannot be a variable's name", hint="use a-z, 0-9 and underscores")
+        if name in VARIABLES:
+            raise BadPrompt(f"the variable {name} is built in and cannot be declared", hint="choose another name")
+        check_value(name, value)
+    used: set[str] = set()
+    for part, text in (("system", version.system), ("user", version.user)):
+        if not text.strip():
+            raise BadPrompt(f"the {part} text is empty")
+        if len(text) > MAX_TEXT:
+            raise BadPrompt(f"the {part} text has {len(text):,} characters, {MAX_TEXT:,} are allowed")
+        _check_characters(f"the {part} text", text)
+        used |= {name.strip() for name in _PLACE.findall(text)}
+        rest = _PLACE.sub("", text)
+        for brackets in ("{{", "}}"):
+            if brackets in rest:
+                raise BadPrompt(f"the {part} text has {brackets} that belongs to no variable", hint="write {{name}}")
+    if unknown := sorted(used - set(VARIABLES) - set(version.variables)):
+        raise BadPrompt(
+            f"the variable {unknown[0][:40]!r} is used and not declared",
+            hint=f"declare it with a value, or use one of {', '.join(VARIABLES)}",
+        )
+    if unused := sorted(set(version.variables) - used):
+        raise BadPrompt(f"the variable {unused[0]} is declared and not used")
+    if len(version.message) > MAX_MESSAGE:
+        raise BadPrompt(f"the message has {len(version.message):,} characters, {MAX_MESSAGE} are allowed")
+    _check_characters("the message", version.message)
+    _check_fence(version)
+
+
+def _check_fence(version: PromptVersion) -> None:
+    places = [name.strip() for name in _PLACE.findall(version.user)]
+    rows = [row.strip().replace(" ", "") for row in version.user.split("\n")]
+    fenced = [place for place, row in enumerate(rows) if row == "{{fence}}"]
+    logs = [place for place, row in enumerate(rows) if "{{log}}" in row]
+    if places.count("log") != 1 or "log" in (name.strip() for name in _PLACE.findall(version.system)):
+        raise BadPrompt("{{log}} has to stand exactly once, in the user text")
+    if len(fenced) != 2 or not fenced[0] < logs[0] < fenced[1] or rows[logs[0]] != "{{log}}":
+        raise BadPrompt(
+            "the log is not fenced in the user text",
+            hint="put {{log}} on a line of its own, between two lines of {{fence}}",
+        )
+    if "fence" not in (name.strip() for name in _PLACE.findall(version.system)):
+        raise BadPrompt(
+            "the system text does not name {{fence}}",
+            hint="tell the model that what stands between the two lines of {{fence}} is data and no instruction",
+        )
+
+
+def _check_characters(what: str, text: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadPrompt(f"{what} is not valid Unicode text")
+    if found := _UNSEEN.search(text):
+        raise BadPrompt(f"{what} has the character U+{ord(found[0]):04X}, which nobody can see", hint="take it out")
 
 
 _LANGUAGES = {Language.EN: "English", Language.KO: "Korean (한국어)"}
@@ -188,13 +316,23 @@ def render(
     language: Language,
     nonce: str,
     max_output_tokens: int = MAX_OUTPUT_TOKENS,
+    variables: Mapping[str, str] = {},
 ) -> Prompt:
     """The request for `digest`. `nonce` is unguessable to who wrote the log, so that no line can close the fence.
 
-    Raises BadPrompt where the wording names a variable that does not exist.
+    `variables` are values for those that the wording declares; they are data, in which nothing is filled in again.
+    Raises BadPrompt where the wording names a variable that does not exist, or one is given that it does not declare.
     """
     coverage = digest.coverage
-    values = {
+    if unknown := sorted(set(variables) - set(version.variables)):
+        raise BadPrompt(
+            f"prompt {version.reference} declares no variable {unknown[0][:40]!r}",
+            hint=f"it declares {', '.join(sorted(version.variables)) or 'none'}",
+        )
+    for name, value in variables.items():
+        check_value(name, value)
+    own = {name: neutral(value) for name, value in {**version.variables, **variables}.items()}
+    values = own | {
         "language": _LANGUAGES[language],
         "fence": f"-----LOG {nonce}-----",
         "coverage": f"The log has {coverage.lines_read} lines; the excerpt shows {len(digest.lines)} of them, "
@@ -235,8 +373,8 @@ def _fill(text: str, values: dict[str, str], version: PromptVersion) -> str:
         name, closed, rest = piece.partition("}}")
         if not closed or name.strip() not in values:
             raise BadPrompt(
-                f"prompt {version.name}@{version.version} uses {{{{{name[:40]}}}}}, which is no variable",
-                hint=f"the variables are {', '.join(VARIABLES)}",
+                f"prompt {version.reference} uses {{{{{name[:40]}}}}}, which is no variable",
+                hint=f"the variables are {', '.join((*VARIABLES, *sorted(version.variables)))}",
             )
         filled += [values[name.strip()], rest]
     return "".join(filled)

@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
 
 from bifrost_adapters.slots import open_slot
 from bifrost_domain import analysis as domain
+from bifrost_domain import coalescing
 from bifrost_domain.analysis import Analyst, Event, Limits, Reading, Request
 from bifrost_domain.caching import CachePolicy
 from bifrost_domain.errors import (
@@ -19,11 +21,13 @@ from bifrost_domain.errors import (
     BifrostError,
     CacheUnavailable,
     EmptyLog,
+    InvalidRequest,
     LimitReached,
     ModelError,
     ModelThrottled,
     ModelTimeout,
     ModelUnavailable,
+    NoLineInRange,
     NoReadableInput,
     ShardLost,
     StorageUnavailable,
@@ -31,9 +35,10 @@ from bifrost_domain.errors import (
 from bifrost_domain.grounding import HEURISTIC_MARK
 from bifrost_domain.history import HistoryQuery
 from bifrost_domain.logs.census import Tally
+from bifrost_domain.metrics import RunOutcome
 from bifrost_domain.ports import Cache, Completed, Delta, LanguageModel, ModelDescription, ModelIdentity, Storage
-from bifrost_domain.prompt import Prompt, PromptVersion
-from bifrost_domain.report import Analysis, Category, Severity
+from bifrost_domain.prompt import PUBLISHED, Prompt, PromptVersion, find
+from bifrost_domain.report import Analysis, Category, Language, Severity
 
 LOG = """\
 2026-11-20T03:05:50Z INFO  checkout started
@@ -79,6 +84,7 @@ class Actor:
     def __init__(self, *scenes: Sequence[Step], price: float | None = None, context: int = 8192) -> None:
         self.identity = ModelIdentity(provider="actor", model="m1")
         self.asked: list[Prompt] = []
+        self.begun = asyncio.Event()
         self.closed = 0
         self._scenes = list(scenes)
         self._description = ModelDescription(
@@ -95,6 +101,7 @@ class Actor:
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completed, None]:
         scene = self._scenes[min(len(self.asked), len(self._scenes) - 1)]
         self.asked.append(prompt)
+        self.begun.set()
         try:
             for step in scene:
                 if isinstance(step, BifrostError):
@@ -116,6 +123,7 @@ class Stage:
 
     def __init__(self, storage: Storage, cache: Cache, models: dict[str, LanguageModel], **changes: Any) -> None:
         self.storage, self.cache, self.models = storage, cache, models
+        self.prompts = PUBLISHED
         self.now = 0.0
         settings: dict[str, Any] = {
             "provider": "auto",
@@ -130,9 +138,10 @@ class Stage:
             open_model=self.open_model,
             open_storage=self.open_storage,
             open_cache=self.open_cache,
+            find_prompt=self.find_prompt,
             clock=lambda: datetime(2026, 11, 20, tzinfo=UTC),
             monotonic=asyncio.get_running_loop().time,
-            new_id=iter(f"id-{number}" for number in range(1000)).__next__,
+            new_id=iter(f"id-{id(self)}-{number}" for number in range(10_000)).__next__,
             chance=lambda: 0.01,
             **(settings | changes),
         )
@@ -145,6 +154,9 @@ class Stage:
 
     async def open_cache(self) -> Cache:
         return self.cache
+
+    async def find_prompt(self, reference: str | None) -> PromptVersion:
+        return find(reference or "root-cause", self.prompts)
 
     async def run(self, text: str = LOG, **wishes: Any) -> list[Event]:
         wishes = {"name": "app.log", "kind": "file", "logs": (Log(text),)} | wishes
@@ -191,7 +203,14 @@ async def test_a_model_answers_streamed_and_verified(make: Any) -> None:
     actor = Actor([ANSWER[:50], ANSWER[50:]])
     events = await make({"actor": actor}).run()
     kinds = [type(event).__name__ for event in events]
-    assert [kind for kind in kinds if kind != "Reading"] == ["Reduced", "ModelStarted", "Token", "Token", "Finished"]
+    assert [kind for kind in kinds if kind != "Reading"] == [
+        "Reduced",
+        "ModelStarted",
+        "Token",
+        "Token",
+        "Finished",
+        "Remembered",
+    ]
     analysis = finished(events)
     assert analysis.engine.provider == "actor"
     assert analysis.engine.prompt is not None
@@ -551,3 +570,192 @@ async def test_a_small_log_or_one_of_unknown_size_is_not_shared(make: Any) -> No
 
     stage = make(open_shard=open_shard)
     assert finished(await stage.run()).report.category is Category.DATABASE
+
+
+# --- one call for many --------------------------------------------------------------------------------------------
+
+
+async def test_fifty_who_ask_the_same_at_once_cost_one_call(make: Any) -> None:
+    actor = Actor([0.02, ANSWER])
+    stage = make({"actor": actor})
+    results = await asyncio.gather(*(stage.result() for _ in range(50)))
+    assert len(actor.asked) == 1
+    assert len([analysis for analysis in results if not analysis.cache.hit]) == 1
+    assert len({analysis.report for analysis in results if analysis.cache.hit}) == 1
+    assert {analysis.report.root_cause for analysis in results} == {results[0].report.root_cause}
+    assert len({analysis.id for analysis in results}) == 50
+    metrics = await stage.storage.metrics.statistics(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    assert sum(total.calls for total in metrics.totals) == 1
+
+
+async def test_different_questions_do_not_wait_for_each_other(make: Any) -> None:
+    actor = Actor([0.02, ANSWER])
+    stage = make({"actor": actor})
+    await asyncio.gather(stage.result(), stage.result(language=Language.KO), stage.result(use_cache=False))
+    assert len(actor.asked) == 3
+
+
+async def test_where_the_one_who_asks_leaves_another_one_asks(make: Any) -> None:
+    actor = Actor([0.05, ANSWER], [ANSWER])
+    stage = make({"actor": actor})
+    leader = asyncio.create_task(stage.result())
+    await actor.begun.wait()
+    followers = [asyncio.create_task(stage.result()) for _ in range(10)]
+    await asyncio.sleep(0.01)
+    leader.cancel()
+    results = await asyncio.gather(*followers)
+    assert len(actor.asked) == 2
+    assert {analysis.engine.degraded for analysis in results} == {False}
+
+
+async def test_where_the_one_who_asks_fails_all_get_that_failure_and_nothing_is_kept(make: Any) -> None:
+    actor = Actor([0.05, BadAnswer("no")], [ANSWER])
+    stage = make({"actor": actor})
+    waiting = [asyncio.create_task(stage.result(fallback=False)) for _ in range(20)]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(result) for result in results} == {BadAnswer}
+    assert len(actor.asked) == 1
+    assert (await stage.result(fallback=False)).cache.hit is False
+
+
+async def test_a_limit_of_the_one_who_asks_is_not_that_of_the_others(make: Any) -> None:
+    actor = Actor([0.3, ANSWER], [ANSWER])
+    stage = make({"actor": actor}, limits=Limits(total_seconds=5, first_token_seconds=2, idle_seconds=2))
+    hurried = asyncio.create_task(stage.until(LimitReached, timeout=0.1))
+    await actor.begun.wait()
+    patient = await stage.result()
+    assert patient.engine.degraded is False
+    assert finished(await hurried).engine.degraded is True
+
+
+async def test_two_processes_ask_once_between_them(make: Any) -> None:
+    """Two analysts that share a cache and nothing else."""
+    actor = Actor([0.1, ANSWER])
+    one, two = make({"actor": actor}), make({"actor": actor})
+    results = await asyncio.gather(*(stage.result() for stage in (one, two) * 10))
+    assert len(actor.asked) == 1
+    assert sum(not analysis.cache.hit for analysis in results) == 1
+
+
+async def test_a_lease_whose_holder_died_is_taken_over(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "LEASE", timedelta(0))
+    actor = Actor([ANSWER])
+    stage = make({"actor": actor})
+    held = AsyncMock(side_effect=[False, False, True])
+    monkeypatch.setattr(type(stage.cache.leases), "acquire", held)
+    assert (await stage.result()).cache.hit is False
+    assert held.await_count == 3
+
+
+async def test_a_lease_is_prolonged_while_its_holder_works(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "PROLONGED_SECONDS", 0.01)
+    stage = make({"actor": Actor([0.1, ANSWER])})
+    acquire = AsyncMock(return_value=True)
+    monkeypatch.setattr(type(stage.cache.leases), "acquire", acquire)
+    await stage.result()
+    assert acquire.await_count > 2
+    assert len({call.args[1] for call in acquire.await_args_list}) == 1
+
+
+async def test_an_answer_for_which_the_others_wait_too_long_is_told(make: Any) -> None:
+    actor = Actor([0.3, ANSWER])
+    stage = make({"actor": actor}, limits=Limits(total_seconds=5, first_token_seconds=2, idle_seconds=2))
+    leader = asyncio.create_task(stage.result())
+    await actor.begun.wait()
+    assert "asked already" in finished(await stage.until(LimitReached, timeout=0.05)).engine.degraded_reason
+    assert (await leader).engine.degraded is False
+
+
+# --- replay, metrics, what is kept --------------------------------------------------------------------------------
+
+
+async def replayed(stage: Stage, id: str, **wishes: Any) -> Analysis:
+    wish = Request(name="", kind="", logs=(), **wishes)
+    return finished([event async for event in stage.analyst.replay(id, wish)])
+
+
+async def test_an_analysis_is_replayed_from_what_was_kept_by_the_wording_that_asked(make: Any) -> None:
+    actor = Actor([ANSWER])
+    stage = make({"actor": actor})
+    first = await stage.result(use_cache=False)
+    again = await replayed(stage, first.id, use_cache=False)
+    assert actor.asked[0] == actor.asked[1]
+    assert again.id != first.id
+    assert again.report == first.report
+    assert again.source == first.source
+    assert await stage.stored() == [again.id, first.id]
+
+
+async def test_an_analysis_is_replayed_with_another_wording(make: Any) -> None:
+    actor = Actor([ANSWER])
+    stage = make({"actor": actor})
+    first = await stage.result()
+    other = msgspec.structs.replace(PUBLISHED[0], version=5, system=PUBLISHED[0].system + " Be brief.")
+    again = await replayed(stage, first.id, prompt=other)
+    assert again.engine.prompt is not None
+    assert again.engine.prompt.version == 5
+    assert actor.asked[1].system.endswith("Be brief.")
+
+
+async def test_a_wording_that_is_not_what_it_was_is_not_replayed(make: Any) -> None:
+    stage = make({"actor": Actor([ANSWER])})
+    first = await stage.result()
+    stage.prompts = (msgspec.structs.replace(PUBLISHED[0], system="{{fence}}"),)
+    with pytest.raises(InvalidRequest, match="not the wording"):
+        await replayed(stage, first.id)
+
+
+async def test_without_its_digest_an_analysis_is_not_replayed(make: Any) -> None:
+    stage = make({}, keep_digest=False)
+    first = await stage.result()
+    with pytest.raises(InvalidRequest, match="was not kept") as raised:
+        await replayed(stage, first.id)
+    assert "keep_digest" in raised.value.hint
+
+
+async def test_the_heuristic_says_the_same_of_what_it_saw(make: Any) -> None:
+    stage = make()
+    first = await stage.result()
+    assert (await replayed(stage, first.id)).report == first.report
+
+
+async def test_every_run_is_counted_with_all_that_it_took(make: Any) -> None:
+    actor = Actor(["not json"], ["not json"], [ANSWER], [ModelUnavailable("gone")], price=1.0)
+    stage = make({"actor": actor})
+    degraded = await stage.result()
+    assert (degraded.engine.degraded, degraded.usage.input_tokens) == (True, 2000)
+    await stage.result()
+    await stage.result()
+    with pytest.raises(ModelUnavailable):
+        await stage.result("another ERROR here", fallback=False)
+    await stage.result(provider="heuristic", key="family")
+    since, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    found = await stage.storage.metrics.statistics(since, until)
+    counted = {(total.provider, total.outcome): (total.calls, total.input_tokens) for total in found.totals}
+    assert counted == {
+        ("actor", RunOutcome.DEGRADED): (2, 2000),
+        ("actor", RunOutcome.ANSWERED): (1, 1000),
+        ("actor", RunOutcome.CACHED): (0, 0),
+        ("actor", RunOutcome.FAILED): (1, 0),
+        ("heuristic", RunOutcome.OFFLINE): (0, 0),
+    }
+    assert sum(total.cost_usd for total in found.totals) == pytest.approx(0.0033)
+
+
+async def test_how_often_an_incident_was_seen_is_told(make: Any) -> None:
+    stage = make()
+    for seen in (1, 2, 3):
+        (told,) = [event for event in await stage.run() if isinstance(event, domain.Remembered)]
+        assert told.incident is not None
+        assert told.incident.seen == seen
+
+
+@pytest.mark.parametrize("models", [{}, {"actor": Actor([ANSWER])}])
+async def test_a_time_in_which_no_line_lies_is_no_good_news(models: dict[str, LanguageModel], make: Any) -> None:
+    stage = make(models)
+    for since, until in ((datetime(2026, 11, 21, tzinfo=UTC), None), (None, datetime(2026, 11, 19, tzinfo=UTC))):
+        with pytest.raises(NoLineInRange, match="2026-11-20T03:05:50Z to 2026-11-20T03:05:55Z"):
+            await stage.run(since=since, until=until)
+    with pytest.raises(NoLineInRange, match="none has a time"):
+        await stage.run("ERROR no time here", since=datetime(2026, 11, 21, tzinfo=UTC))
+    assert await stage.stored() == []

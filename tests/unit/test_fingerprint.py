@@ -235,6 +235,7 @@ def analyst() -> Analyst:
         open_model=unasked,
         open_storage=unasked,
         open_cache=unasked,
+        find_prompt=unasked,
         provider="heuristic",
         order=(),
         secret=b"k" * 32,

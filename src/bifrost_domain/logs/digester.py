@@ -90,7 +90,8 @@ class Digester:
     """Takes the bytes of one log in, in pieces of any size; gives digests of any size out.
 
     `since` and `until` bound the time of the lines to show, both included; a line without a time has that of the line
-    before it. `minimum` keeps only blocks that have a line at least as loud. What is filtered out is still counted.
+    before it. `minimum` keeps only blocks that have a line at least as loud. What is filtered out is still counted, and
+    where time was asked for, `span` holds the earliest and the latest of those that were met, None for none.
     `reference` is a time near which the log was written, for forms of time without a year. With `templates` the whole
     log is mined for templates, without it the lines that are looked at. `shard` takes over two blocks of three.
     """
@@ -111,6 +112,7 @@ class Digester:
         self._reference = reference
         self._redactor = redactor
         self._since, self._until, self._minimum = since, until, minimum
+        self.span: tuple[datetime, datetime] | None = None
         self._stream = LineStream()
         self._bytes = 0
         self._lines = 0
@@ -176,6 +178,9 @@ class Digester:
         first, last = self._time_of(rows[:_SAMPLE]), self._time_of(rows[: -_SAMPLE - 1 : -1])
         times = [time for time in (self._time, first, last) if time is not None]
         self._time = last or first or self._time
+        if times:
+            known = (*times, *(self.span or ()))
+            self.span = min(known), max(known)
         return not times or (
             (self._since is None or max(times) >= self._since) and (self._until is None or min(times) <= self._until)
         )

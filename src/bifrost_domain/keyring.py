@@ -1,0 +1,331 @@
+"""The ring of API keys: issue, authenticate, rotate, revoke, throttle.
+
+What was read of a key is reused for five seconds from the moment the reading began, however often it is used meanwhile.
+So a revoked key is refused within five seconds on every replica, whatever becomes of the cache between them, and at
+once where it was revoked. Nothing but a fresh reading ever puts a key there, and none that began before a change does.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+
+from bifrost_domain import keys
+from bifrost_domain.audit import AuditAction, AuditEvent
+from bifrost_domain.errors import (
+    CacheUnavailable,
+    ConfigurationError,
+    KeyNotFound,
+    LimitReached,
+    RateLimited,
+    Unauthenticated,
+)
+from bifrost_domain.keys import ApiKey, Entropy, Environment, Limit, Scope
+from bifrost_domain.ports import Cache, Clock, Monotonic, NewId, Storage
+
+KNOWN_SECONDS = 5.0
+UNKNOWN_SECONDS = 2.0
+MOST_KNOWN = 10_000
+WINDOW = timedelta(minutes=1)
+DENIED_PER_MINUTE = 20
+"""Failed attempts of one address."""
+TOUCHED = timedelta(minutes=1)
+"""How often the last use of a key is written down, at the most."""
+
+
+class Issued(Struct, frozen=True, kw_only=True):
+    """A new key, and its text: shown once, stored nowhere."""
+
+    key: ApiKey
+    text: str
+
+
+class Quota(Struct, frozen=True, kw_only=True):
+    """What is left of a key's requests: `remaining` of `limit` in a minute, full again after `reset` seconds."""
+
+    limit: int
+    remaining: int
+    reset: float
+
+
+class KeyRing:
+    """Use cases over the keys of a storage. All raise StorageUnavailable where it cannot be asked: a key that cannot be
+    looked up is never taken for good.
+
+    `peppers` are what hashes are made with, by number; the highest makes new ones. Without any, no key can be made.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_storage: Callable[[], Awaitable[Storage]],
+        open_cache: Callable[[], Awaitable[Cache]],
+        peppers: Mapping[int, bytes],
+        clock: Clock,
+        monotonic: Monotonic,
+        entropy: Entropy,
+        new_id: NewId,
+    ) -> None:
+        self._open_storage = open_storage
+        self._open_cache = open_cache
+        self._peppers = dict(peppers)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._entropy = entropy
+        self._new_id = new_id
+        self._known: OrderedDict[str, tuple[ApiKey | None, float]] = OrderedDict()
+        self._changes = 0
+        self._running: dict[str, int] = {}
+        self._used: dict[str, datetime] = {}
+        self._noted: dict[str, datetime] = {}
+        self._counters = _OwnCounters(monotonic)
+
+    async def issue(
+        self,
+        name: str,
+        *,
+        scopes: tuple[Scope, ...] = keys.DEFAULT_SCOPES,
+        lifetime: timedelta | None = keys.LIFETIME,
+        environment: Environment = "live",
+        limit: Limit = keys.DEFAULT_LIMIT,
+        actor: str,
+        granter: ApiKey | None = None,
+    ) -> Issued:
+        """A new key. Raises BadOption; Forbidden where `granter` lacks a scope; ConfigurationError without a pepper."""
+        keys.permit_granting(granter, scopes)
+        now = self._clock()
+        issued = self._make(
+            name=keys.check_name(name),
+            environment=environment,
+            scopes=scopes,
+            limit=keys.check_limit(limit),
+            family=None,
+            created_at=now,
+            created_by=actor,
+            expires_at=keys.end(lifetime, now),
+        )
+        detail = {"name": issued.key.name, "scopes": " ".join(scopes)}
+        event = self._event(AuditAction.KEY_CREATED, actor, issued.key.id, detail)
+        await (await self._open_storage()).keys.add(issued.key, event)
+        return issued
+
+    async def rotate(
+        self, id: str, *, overlap: timedelta = timedelta(hours=24), actor: str, granter: ApiKey | None = None
+    ) -> Issued:
+        """A successor with the same name, scopes and limits and as long a life; the old key ends after `overlap`.
+
+        Raises KeyNotFound; Conflict where it was rotated or is over; BadOption; Forbidden as `issue` does.
+        """
+        storage = await self._open_storage()
+        old = await self.show(id)
+        keys.permit_granting(granter, old.scopes)
+        now = self._clock()
+        lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+        issued = self._make(
+            name=old.name,
+            environment=old.environment,
+            scopes=old.scopes,
+            limit=old.limit,
+            family=old.family,
+            created_at=now,
+            created_by=actor,
+            expires_at=None if lifetime is None else now + lifetime,
+        )
+        successor = issued.key
+        event = self._event(AuditAction.KEY_ROTATED, actor, id, {"successor": successor.id})
+        await storage.keys.update(
+            id, lambda key: keys.rotated(key, successor.id, overlap, now), event, successor=successor
+        )
+        self._forget(id)
+        return issued
+
+    async def revoke(self, id: str, *, reason: str | None = None, actor: str) -> ApiKey:
+        """Refused from now on: here at once, on every other replica within five seconds. Raises KeyNotFound."""
+        event = self._event(AuditAction.KEY_REVOKED, actor, id, {"reason": reason} if reason else {})
+        now = self._clock()
+        storage = await self._open_storage()
+        key = await storage.keys.update(id, lambda key: keys.revoked(key, actor, reason, now), event)
+        self._forget(id)
+        return key
+
+    async def show(self, id: str) -> ApiKey:
+        """As it is stored. Raises KeyNotFound."""
+        key = await (await self._open_storage()).keys.find(id)
+        if key is None:
+            raise KeyNotFound(f"there is no API key {id[:80]!r}", hint="`bifrost keys list` shows those there are")
+        return key
+
+    async def all(self) -> Sequence[ApiKey]:
+        """Newest first."""
+        return await (await self._open_storage()).keys.all()
+
+    async def authenticate(self, text: str, *, address: str | None = None) -> ApiKey:
+        """The key whose text this is. Raises Unauthenticated, RateLimited for an address that tries too often.
+
+        What is malformed, or fails its check, is refused without a look at any store.
+        """
+        denied = None if address is None else f"denied:{address}:{self._minute()}"
+        if denied is not None and await self._count(denied, 0) >= DENIED_PER_MINUTE:
+            raise RateLimited("too many attempts without a valid key", retry_after=WINDOW.total_seconds())
+        try:
+            presented = keys.parse(text)
+            key = keys.verify(presented, await self._read(presented.id), self._peppers)
+            now = self._clock()
+            keys.check_active(key, now)
+        except Unauthenticated:
+            if denied is not None:
+                await self._count(denied, 1)
+            raise
+        self._used[key.id] = now
+        return key
+
+    async def still_valid(self, id: str) -> ApiKey:
+        """For what runs long: the key again, if it still is one. Raises Unauthenticated."""
+        key = await self._read(id)
+        if key is None:
+            raise Unauthenticated
+        keys.check_active(key, self._clock())
+        return key
+
+    async def throttle(self, key: ApiKey) -> Quota:
+        """Count a request. Raises RateLimited where the family has no more in this minute.
+
+        A sliding window: the minute before counts with the share of it that is not over yet. What is refused does not
+        count. Where the shared cache is down, each process counts for itself.
+        """
+        limit = key.limit.per_minute
+        seconds = self._clock().timestamp()
+        minute, passed = divmod(seconds, WINDOW.total_seconds())
+        share = passed / WINDOW.total_seconds()
+        name = f"rate:{key.family}:{int(minute)}"
+        before = await self._count(f"rate:{key.family}:{int(minute) - 1}", 0)
+        now = await self._count(name, 1)
+        used = before * (1 - share) + now
+        if used > limit:
+            await self._count(name, -1)
+            wait = _wait(before, now - 1, limit, share) * WINDOW.total_seconds()
+            raise RateLimited(
+                f"API key {key.id} may make {limit} requests a minute", retry_after=wait, hint="try again later"
+            )
+        return Quota(limit=limit, remaining=int(limit - used), reset=WINDOW.total_seconds() - passed)
+
+    @asynccontextmanager
+    async def using(self, key: ApiKey) -> AsyncGenerator[None, None]:
+        """While a request of the key runs. Raises RateLimited where as many as it may have are running here."""
+        running = self._running.get(key.family, 0)
+        if running >= key.limit.at_once:
+            raise RateLimited(
+                f"API key {key.id} may make {key.limit.at_once} requests at once",
+                retry_after=1.0,
+                hint="wait for one to end",
+            )
+        self._running[key.family] = running + 1
+        try:
+            yield
+        finally:
+            self._running[key.family] -= 1
+            if not self._running[key.family]:
+                del self._running[key.family]
+
+    async def check_budget(self, key: ApiKey) -> None:
+        """Raises LimitReached where the family has spent what it may in this UTC day."""
+        limit = key.limit
+        if limit.tokens_per_day is None and limit.usd_per_day is None:
+            return
+        now = self._clock().astimezone(UTC)
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        spent = await (await self._open_storage()).metrics.spent(key.family, today)
+        tomorrow = f"it is filled again at {today + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+        if limit.tokens_per_day is not None and spent.tokens >= limit.tokens_per_day:
+            raise LimitReached(f"API key {key.id} has used its {limit.tokens_per_day:,} tokens of today", hint=tomorrow)
+        if limit.usd_per_day is not None and spent.usd >= limit.usd_per_day:
+            raise LimitReached(f"API key {key.id} has spent its ${limit.usd_per_day:g} of today", hint=tomorrow)
+
+    async def flush(self) -> None:
+        """Write down when keys were last used: to be called now and then, beside the requests."""
+        due = {
+            id: moment
+            for id, moment in self._used.items()
+            if id not in self._noted or moment - self._noted[id] >= TOUCHED
+        }
+        if due:
+            await (await self._open_storage()).keys.touch(due)
+        self._noted |= due
+        self._used = {id: moment for id, moment in self._used.items() if moment > self._noted.get(id, moment)}
+
+    def _make(self, *, family: str | None, environment: Environment, **fields: object) -> Issued:
+        if not self._peppers:
+            raise ConfigurationError(
+                "there is no pepper to make a key with: the installation's own key cannot be stored",
+                hint='set keys.peppers, as in BIFROST_KEYS__PEPPERS=\'{"1": "at least 32 random characters"}\'',
+            )
+        id = keys.base62(keys.ID_LENGTH, self._entropy)
+        secret = keys.base62(keys.SECRET_LENGTH, self._entropy)
+        version = max(self._peppers)
+        key = ApiKey(
+            id=id,
+            environment=environment,
+            hash=keys.hashed(secret, self._peppers[version]),
+            pepper_version=version,
+            family=family or id,
+            **fields,  # type: ignore[arg-type]
+        )
+        return Issued(key=key, text=keys.write(environment, id, secret))
+
+    def _event(self, action: AuditAction, actor: str, subject: str, detail: Mapping[str, str]) -> AuditEvent:
+        return AuditEvent(
+            id=self._new_id(), at=self._clock(), actor=actor, action=action, subject=subject, detail=detail
+        )
+
+    async def _read(self, id: str) -> ApiKey | None:
+        began, changes = self._monotonic(), self._changes
+        known = self._known.get(id)
+        if known is not None and began < known[1]:
+            return known[0]
+        key = await (await self._open_storage()).keys.find(id)
+        if changes == self._changes:
+            self._known[id] = key, began + (UNKNOWN_SECONDS if key is None else KNOWN_SECONDS)
+            self._known.move_to_end(id)
+            while len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return key
+
+    def _forget(self, id: str) -> None:
+        """After a change: what is known is dropped, and no reading that is on its way is kept."""
+        self._changes += 1
+        self._known.pop(id, None)
+
+    def _minute(self) -> int:
+        return int(self._clock().timestamp() // WINDOW.total_seconds())
+
+    async def _count(self, name: str, amount: int) -> int:
+        try:
+            return await (await self._open_cache()).counters.add(name, amount, WINDOW * 2)
+        except CacheUnavailable:
+            return self._counters.add(name, amount)
+
+
+class _OwnCounters:
+    """Counters of this process alone, each for two windows."""
+
+    def __init__(self, monotonic: Monotonic) -> None:
+        self._monotonic = monotonic
+        self._sums: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def add(self, name: str, amount: int) -> int:
+        now = self._monotonic()
+        while self._sums and next(iter(self._sums.values()))[1] <= now:
+            self._sums.popitem(last=False)
+        total, until = self._sums.get(name, (0, now + 2 * WINDOW.total_seconds()))
+        if amount:
+            self._sums[name] = total + amount, until
+        return total + amount
+
+
+def _wait(before: int, now: int, limit: int, share: float) -> float:
+    """In windows, how long until one more fits: `before` and `now` were counted in the last and in this one."""
+    if now < limit and before:
+        return max(0.0, 1 - (limit - 1 - now) / before - share)
+    return 1 - share + max(0.0, 1 - (limit - 1) / max(1, now))
