@@ -47,12 +47,24 @@ def open_slot(
     where there is no such kind or its `Options` refuse the settings.
     """
     adapter = _adapter(slot, kind)
+    opened: AbstractAsyncContextManager[Any] = adapter.open(_accepted(adapter, slot, kind, options), **context)
+    return opened
+
+
+def administer(slot: str, kind: str, options: Mapping[str, Any] | msgspec.Struct) -> AbstractAsyncContextManager[Any]:
+    """Open what an adapter has for its upkeep, beside its `open`. Raises ConfigurationError where it has nothing."""
+    adapter = _adapter(slot, kind)
+    if not callable(getattr(adapter, "administer", None)):
+        raise ConfigurationError(f"the kind {kind!r} in {slot} has no tables to look after")
+    administered: AbstractAsyncContextManager[Any] = adapter.administer(_accepted(adapter, slot, kind, options))
+    return administered
+
+
+def _accepted(adapter: ModuleType, slot: str, kind: str, options: Mapping[str, Any] | msgspec.Struct) -> Any:
     try:
-        accepted = msgspec.convert(options, type=adapter.Options, strict=False, from_attributes=True)
+        return msgspec.convert(options, type=adapter.Options, strict=False, from_attributes=True)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"the settings of {kind!r} in {slot} are wrong: {error}") from error
-    opened: AbstractAsyncContextManager[Any] = adapter.open(accepted, **context)
-    return opened
 
 
 def _adapter(slot: str, kind: str) -> ModuleType:

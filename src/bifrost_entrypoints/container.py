@@ -15,14 +15,18 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from bifrost_adapters.slots import open_slot
+from bifrost_adapters.slots import administer, open_slot
 from bifrost_domain.analysis import Analyst
 from bifrost_domain.application import Application
 from bifrost_domain.caching import CachePolicy
 from bifrost_domain.errors import ConfigurationError
+from bifrost_domain.keyring import KeyRing
+from bifrost_domain.keys import derived_pepper
 from bifrost_domain.logs.digester import Shard
 from bifrost_domain.logs.redaction import Pseudonyms
-from bifrost_domain.ports import Cache, LanguageModel, Storage
+from bifrost_domain.ports import Cache, LanguageModel, Schema, Storage
+from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion
+from bifrost_domain.promptbook import PromptBook, in_production
 from bifrost_entrypoints.settings import Settings, cache_ttl, data_home
 
 LEAST_KEY = 32
@@ -80,6 +84,8 @@ def storage_choice(settings: Settings) -> tuple[str, dict[str, Any]]:
     if not url:
         return "sqlite", {"path": str(data_home() / "bifrost.db")}
     kind, path = _scheme(url, "database.url")
+    if kind.partition("+")[0] in ("postgresql", "postgres"):
+        return "postgres", {"url": url}
     if kind == "sqlite" and not path:
         raise ConfigurationError(f"database.url {url!r} names no file", hint="write sqlite:///PATH")
     return kind, {"path": path} if kind == "sqlite" else {}
@@ -91,6 +97,8 @@ def cache_choice(settings: Settings) -> tuple[str, dict[str, Any]]:
     if kind == "off":
         return kind, {}
     options: dict[str, Any] = {"max_entries": settings.cache.max_entries}
+    if kind in ("redis", "rediss", "unix", "valkey", "valkeys"):
+        return "redis", options | {"url": settings.cache.url}
     if kind == "sqlite":
         storage, where = storage_choice(settings)
         if not path and storage != "sqlite":
@@ -153,6 +161,49 @@ def _make_key(path: Path) -> bytes:
     return key
 
 
+def peppers(settings: Settings, key: bytes) -> dict[int, bytes]:
+    """What API keys are hashed with, by number: as configured, else derived from the installation's key.
+
+    None where that key lasts no longer than this process. Raises ConfigurationError for a pepper that cannot be meant.
+    """
+    configured = settings.keys.peppers
+    if not configured:
+        lasting = settings.redaction.key is not None or _stored(key)
+        return {1: derived_pepper(key)} if lasting else {}
+    for number, pepper in configured.items():
+        if not number.isdecimal() or not 1 <= int(number) <= 9999:
+            raise ConfigurationError(f"keys.peppers has the number {number!r}", hint="number them from 1 on")
+        if len(pepper.value) < LEAST_KEY:
+            raise ConfigurationError(
+                f"keys.peppers.{number} has {len(pepper.value)} characters, {LEAST_KEY} are needed",
+                hint="make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+            )
+    return {int(number): pepper.value.encode() for number, pepper in configured.items()}
+
+
+def _stored(key: bytes) -> bool:
+    try:
+        return (data_home() / "key").read_bytes() == key
+    except OSError:
+        return False
+
+
+def prompt_finder(book: PromptBook, settings: Settings) -> Callable[[str | None], Awaitable[PromptVersion]]:
+    async def find(reference: str | None) -> PromptVersion:
+        named = None if settings.prompt == ROOT_CAUSE.name else settings.prompt
+        return await in_production(book, reference or named)
+
+    return find
+
+
+@asynccontextmanager
+async def administer_storage(settings: Settings) -> AsyncIterator[Schema]:
+    """The tables of the configured database. Raises ConfigurationError for a storage that has none."""
+    kind, options = storage_choice(settings)
+    async with administer("storage", kind, options) as schema:
+        yield schema
+
+
 def open_pseudonyms(settings: Settings, key: bytes) -> Pseudonyms | None:
     return Pseudonyms(key) if settings.redaction.pseudonyms else None
 
@@ -203,20 +254,35 @@ class Container(containers.DeclarativeContainer):
     cache = providers.Resource(open_cache, settings)
     key = providers.Singleton(installation_key, settings)
     pseudonyms = providers.Singleton(open_pseudonyms, settings, key)
+    peppers = providers.Singleton(peppers, settings, key)
     clock = providers.Object(utc_now)
     monotonic = providers.Object(time.monotonic)
     new_id = providers.Object(uuid7)
     chance = providers.Object(random)
+    entropy = providers.Object(secrets.token_bytes)
 
     open_model = providers.Callable(model_opener, models.provider)
     open_storage = providers.Callable(opener, storage.provider)
     open_cache = providers.Callable(opener, cache.provider)
+    promptbook = providers.Singleton(PromptBook, open_storage=open_storage, clock=clock, new_id=new_id)
+    find_prompt = providers.Callable(prompt_finder, promptbook, settings)
+    keyring = providers.Singleton(
+        KeyRing,
+        open_storage=open_storage,
+        open_cache=open_cache,
+        peppers=peppers,
+        clock=clock,
+        monotonic=monotonic,
+        entropy=entropy,
+        new_id=new_id,
+    )
     cache_policy = providers.Factory(CachePolicy, ttl=providers.Callable(cache_ttl, settings))
     analyst = providers.Singleton(
         Analyst,
         open_model=open_model,
         open_storage=open_storage,
         open_cache=open_cache,
+        find_prompt=find_prompt,
         # `.provider` of any provider is the provider itself, so this one setting is read by a function.
         provider=providers.Callable(attrgetter("provider"), settings),
         order=settings.provided.order,
@@ -231,10 +297,14 @@ class Container(containers.DeclarativeContainer):
         chance=chance,
         open_shard=providers.Object(open_shard),
         pseudonyms=pseudonyms,
+        keep_digest=settings.provided.history.keep_digest,
     )
     application = providers.Singleton(
         Application,
         analyst=analyst,
+        promptbook=promptbook,
+        keyring=keyring,
+        find_prompt=find_prompt,
         open_model=open_model,
         open_storage=open_storage,
         open_cache=open_cache,

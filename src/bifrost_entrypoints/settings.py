@@ -42,9 +42,10 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Database(Section, frozen=True):
-    """Where analyses are kept.
+    """Where analyses, prompts and API keys are kept.
 
-    url: `sqlite:///PATH` (default: `$XDG_DATA_HOME/bifrost/bifrost.db`), or `memory:` for nowhere.
+    url: `sqlite:///PATH` (default: `$XDG_DATA_HOME/bifrost/bifrost.db`), `postgresql://USER@HOST/DATABASE`, or
+    `memory:` for nowhere.
     """
 
     url: str = ""
@@ -53,8 +54,8 @@ class Database(Section, frozen=True):
 class CacheSettings(Section, frozen=True):
     """Where model answers are kept for reuse.
 
-    url: `sqlite:` (the default: in the database's file; `sqlite:///PATH` elsewhere), `memory:`, or `off:`.
-    ttl_hours: how long an answer may be reused. max_entries: how many are kept.
+    url: `sqlite:` (the default: in the database's file; `sqlite:///PATH` elsewhere), `redis://HOST`, `memory:`, or
+    `off:`. ttl_hours: how long an answer may be reused. max_entries: how many are kept.
     """
 
     url: str = "sqlite:"
@@ -83,9 +84,25 @@ class Redaction(Section, frozen=True):
 
 
 class History(Section, frozen=True):
-    """enabled: keep finished analyses in the database."""
+    """What is remembered; raw logs never are.
+
+    enabled: keep finished analyses in the database. keep_digest: keep the redacted digest that an engine saw with them,
+    so that they can be replayed. retention_days: erase what is older; nothing is by default.
+    """
 
     enabled: bool = True
+    keep_digest: bool = True
+    retention_days: Annotated[float, Meta(gt=0)] | None = None
+
+
+class Keys(Section, frozen=True):
+    """What the hashes of API keys are made with.
+
+    peppers: secrets of at least 32 characters by their number, from `1` on; the highest makes new hashes, the others
+    still verify old ones. Without any, one is derived from the installation's key. Replicas share them.
+    """
+
+    peppers: dict[str, Secret] = {}
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +111,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     provider: `auto`, `heuristic`, or the name of an entry of `providers`. order: the entries that `auto` tries, first
     to last, before the heuristic; empty means offline. providers: named entries, each with its `kind` and that kind's
     options; `ollama` and `bedrock` exist without a file. language: of reports and labels, `auto` takes the locale's.
+    prompt: the wording to ask with: NAME (that in production), NAME@VERSION or NAME@LABEL.
     """
 
     provider: str = "auto"
@@ -106,6 +124,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redaction: Redaction = Redaction()
     limits: Limits = Limits()
     history: History = History()
+    keys: Keys = Keys()
+    prompt: str = "root-cause"
 
     def entry(self, name: str) -> tuple[str, dict[str, Any]]:
         """Kind and options of the provider entry `name`. Raises ConfigurationError, with the names there are."""

@@ -147,7 +147,7 @@ def test_a_wrong_label_exits_with_2_before_anything_runs(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--prompt", "root-cause@9"], "root-cause@1"),
+        (["--prompt", "root-cause@9"], "it has 1, production"),
         (["--provider", "nobody"], "nobody"),
         (["--provider", "auto"], "auto"),
         (["--model", "x"], "--model"),

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from gettext import gettext as _
 from typing import Any
@@ -10,15 +11,19 @@ from typing import Any
 import click
 
 from bifrost_domain import analysis as domain
+from bifrost_domain.application import Application
 from bifrost_domain.errors import LimitReached, StorageUnavailable
+from bifrost_domain.history import Incident
 from bifrost_domain.report import Analysis, Severity
 from bifrost_entrypoints.cli.options import (
     PATHS,
     Common,
+    asked_with,
     common,
     explained,
     filters,
     minimum,
+    named_values,
     open_inputs,
     positive,
     request,
@@ -70,6 +75,7 @@ no path is named. Several paths make one report. Compressed files (.gz, .bz2, .x
 @click.option("--model", metavar="ID", help=_("The model of that provider."))
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="text", help=_("Form of the result on stdout."))
 @click.option("--language", type=click.Choice(["en", "ko"]), help=_("Language of the report (default: the locale's)."))
+@asked_with
 @filters
 @click.option("--budget", type=click.IntRange(256), metavar="TOKENS", help=_("Tokens of log that a model is shown."))
 @click.option("--dry-run", is_flag=True, help=_("Show exactly what would be sent, its tokens and cost; send nothing."))
@@ -107,50 +113,73 @@ async def _analyse(
     no_fallback: bool,
     **given: Any,
 ) -> int:
-    talk = common.talk()
-    code = ExitCode.DONE
-    analysis: Analysis | None = None
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
-        talk.skipped(inputs.skipped)
+        common.talk().skipped(inputs.skipped)
         wish = request(
             inputs,
             remember=settings.history.enabled and not no_store,
             fallback=not no_fallback,
-            **_wishes(settings, **given),
+            **await _wishes(bifrost, settings, **given),
         )
-        try:
-            async with aclosing(bifrost.analyst.analyse(wish)) as events:
-                async for event in events:
-                    if isinstance(event, domain.Finished):
-                        talk.end()
-                        analysis = event.analysis
-                        names = bifrost.pseudonyms if sys.stdout.isatty() else None
-                        shown = None if names is None else names.shown
-                        colour = coloured(common.colour, sys.stdout)
-                        write(format_analysis(analysis, kind, colour=colour, shown=shown), colour=True)
-                        if failed := (*inputs.failed, *event.failed):
-                            code = ExitCode.SOME_INPUTS_FAILED
-                            name_failed(failed)
-                    else:
-                        _tell(talk, event)
-        except (LimitReached, StorageUnavailable) as error:
-            if analysis is None:
-                raise
-            complain(error)
-            code = outcome(error).exit
-        finally:
-            talk.end()
+        code, analysis = await deliver(common, bifrost, bifrost.analyst.analyse(wish), kind, failed=inputs.failed)
     if code in (ExitCode.DONE, ExitCode.SOME_INPUTS_FAILED) and _reached(analysis, fail_on):
         return ExitCode.SEVERITY_REACHED
     return code
+
+
+async def deliver(
+    common: Common,
+    bifrost: Application,
+    running: AsyncGenerator[domain.Event, None],
+    kind: str,
+    *,
+    failed: tuple[tuple[str, str], ...] = (),
+) -> tuple[ExitCode, Analysis | None]:
+    """Prints the report of an analysis when it stands, and tells of everything else on stderr.
+
+    `failed` are the inputs that could not be opened, with the reason. Raises what the analysis raises before its
+    report.
+    """
+    talk = common.talk()
+    code = ExitCode.DONE
+    analysis: Analysis | None = None
+    try:
+        async with aclosing(running) as events:
+            async for event in events:
+                if isinstance(event, domain.Finished):
+                    talk.end()
+                    analysis = event.analysis
+                    names = bifrost.pseudonyms if sys.stdout.isatty() else None
+                    shown = None if names is None else names.shown
+                    colour = coloured(common.colour, sys.stdout)
+                    write(format_analysis(analysis, kind, colour=colour, shown=shown), colour=True)
+                    if unread := (*failed, *event.failed):
+                        code = ExitCode.SOME_INPUTS_FAILED
+                        name_failed(unread)
+                else:
+                    _tell(talk, event)
+    except (LimitReached, StorageUnavailable) as error:
+        if analysis is None:
+            raise
+        complain(error)
+        code = outcome(error).exit
+    finally:
+        talk.end()
+    return code, analysis
 
 
 def _reached(analysis: Analysis | None, fail_on: str) -> bool:
     return analysis is not None and fail_on != "never" and analysis.report.severity >= fail_on
 
 
-def _wishes(
-    settings: Settings, *, severity: str | None, since: str | None, until: str | None, **given: Any
+async def _wishes(
+    bifrost: Application,
+    settings: Settings,
+    *,
+    severity: str | None,
+    since: str | None,
+    until: str | None,
+    **given: Any,
 ) -> dict[str, Any]:
     if given["model"] is not None and not _asks_a_model(settings, given["provider"]):
         raise click.UsageError(_("--model needs a provider that has it: name one with --provider."))
@@ -158,6 +187,8 @@ def _wishes(
     return {
         "provider": given["provider"],
         "model": given["model"],
+        "prompt": None if given["prompt"] is None else await bifrost.find_prompt(given["prompt"]),
+        "variables": named_values(given["variables"]),
         "language": settings.report_language(os.environ),
         "minimum": minimum(severity),
         "since": start,
@@ -201,6 +232,12 @@ def _tell(talk: Talk, event: domain.Event) -> None:
                     provider=provider, reason=reason
                 )
             )
+        case domain.Remembered(incident=Incident(seen=seen) as incident) if seen > 1:
+            talk.notice(
+                _("seen {count} times, first on {first:%Y-%m-%d %H:%M}Z (incident {fingerprint})").format(
+                    count=seen, first=incident.first_seen, fingerprint=incident.fingerprint
+                )
+            )
         case domain.NotRemembered(reason=reason):
             talk.notice(_("not kept in the history: {reason}").format(reason=reason))
 
@@ -222,7 +259,7 @@ async def _show_plan(
     talk = common.talk()
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
         talk.skipped(inputs.skipped)
-        plan = await bifrost.analyst.plan(request(inputs, **_wishes(settings, **given)))
+        plan = await bifrost.analyst.plan(request(inputs, **await _wishes(bifrost, settings, **given)))
     prompt = plan.prompt
     if plan.assumed is not None:
         talk.notice(

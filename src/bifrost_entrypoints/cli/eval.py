@@ -36,7 +36,7 @@ from bifrost_domain.evaluation import (
 )
 from bifrost_domain.logs.cleaning import clean
 from bifrost_domain.ports import LogSource
-from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion, find
+from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion
 from bifrost_domain.report import Analysis, Language
 from bifrost_entrypoints.cli.options import Common, common, explained, positive, printable
 from bifrost_entrypoints.cli.output import Talk, coloured, escaped, json_text, one_line, plain, table, write
@@ -128,11 +128,11 @@ async def _eval(
     floors: tuple[str, ...],
 ) -> int:
     wanted = [read_floor(text) for text in floors]
-    version = None if prompt is None else find(prompt)
     found = find_cases(cases)[:limit]
     talk = common.talk()
     summaries, rows = [], []
     async with open_application(settings) as bifrost:
+        version = None if prompt is None else await bifrost.find_prompt(prompt)
         engines = await _engines(bifrost, providers, models, version)
         try:
             for engine in engines:

@@ -37,6 +37,7 @@ HELP = explained(
   bifrost history list --severity error --since 7d
   bifrost history show last
   bifrost history search 'pool exhausted'
+  bifrost history incidents
   bifrost history export --format csv > analyses.csv
   bifrost history delete ID
   bifrost history delete --older-than 90d""",
@@ -47,6 +48,10 @@ Result = TypeVar("Result")
 SUMMARY_COLUMNS = (
     *("id", "created_at", "severity", "category", "source", "provider", "model"),
     *("confidence", "cached", "degraded", "fingerprint", "summary"),
+)
+INCIDENT_COLUMNS = (
+    *("fingerprint", "seen", "first_seen", "last_seen", "last_id"),
+    *("severity", "category", "source", "summary"),
 )
 
 
@@ -147,19 +152,57 @@ def _row(item: AnalysisSummary) -> list[str]:
     return [item.id, made, item.severity, item.category, item.provider, item.source, item.summary]
 
 
+@history.command(help=_("What broke, how often, when first and last: analyses by their fingerprint, last seen first."))
+@LIMIT
+@CURSOR
+@FORMAT
+@common
+def incidents(common: Common, kind: str, limit: int, cursor: str | None) -> None:
+    page = _with_history(common, lambda analyses: analyses.incidents(limit=limit, cursor=cursor))
+    rows: list[dict[str, Any]] = plain(page.items)
+    if kind == "json":
+        write(json_text({"items": rows, "next_cursor": page.next_cursor}))
+    elif kind == "jsonl":
+        write("".join(json_text(row, indent=False) for row in rows))
+    elif kind == "csv":
+        write(table_csv(INCIDENT_COLUMNS, rows))
+    else:
+        colour = coloured(common.colour, sys.stdout)
+        titles = [_("seen"), _("first"), _("last"), _("severity"), _("incident"), _("summary")]
+        shown = [
+            [
+                str(item.seen),
+                _minute(item.first_seen),
+                _minute(item.last_seen),
+                item.severity,
+                item.fingerprint,
+                item.summary,
+            ]
+            for item in page.items
+        ]
+        write(table(titles, shown, colour=colour), colour=True)
+    if page.next_cursor and kind != "json":
+        common.talk().notice(_("more: --cursor {cursor}").format(cursor=page.next_cursor))
+
+
+def _minute(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%MZ")
+
+
 @history.command(help=_("One analysis, whole. `last` is the newest."))
 @click.argument("id")
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="text", help=_("Form of the report."))
 @common
 def show(common: Common, id: str, kind: str) -> None:
     async def find(analyses: AnalysisRepository) -> Analysis:
-        return await analyses.get(await _resolved(analyses, id))
+        return await analyses.get(await resolved(analyses, id))
 
     analysis = _with_history(common, find)
     write(format_analysis(analysis, kind, colour=coloured(common.colour, sys.stdout)), colour=True)
 
 
-async def _resolved(analyses: AnalysisRepository, id: str) -> str:
+async def resolved(analyses: AnalysisRepository, id: str) -> str:
+    """The id of an analysis as the user names it: `last` is the newest. Raises AnalysisNotFound for none."""
     if id != "last":
         return printable(id)
     page = await analyses.search(HistoryQuery(limit=1))
@@ -213,7 +256,7 @@ def delete(common: Common, ids: tuple[str, ...], older_than: str | None) -> int:
         gone = 0
         for id in ids:
             try:
-                await analyses.delete(await _resolved(analyses, id))
+                await analyses.delete(await resolved(analyses, id))
                 gone += 1
             except AnalysisNotFound as error:
                 missing.append(error.message)

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean together: settings, inputs, filters."""
 
+import getpass
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -82,6 +83,37 @@ def filters(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def asked_with(command: Command) -> Command:
+    """Adds --prompt and --var."""
+    for option in (
+        click.option(
+            "--var",
+            "variables",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help=_("A value for a variable that the prompt declares; repeat it for more."),
+        ),
+        click.option(
+            "--prompt",
+            metavar="NAME[@VERSION|@LABEL]",
+            help=_("The wording to ask a model with (default: root-cause, as labelled production)."),
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def named_values(pairs: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE pairs as they are typed. Raises BadOption for one without a name."""
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise BadOption(f"{printable(pair)!r} is no NAME=VALUE", hint="as in: --var team=checkout")
+        values[name.strip()] = value
+    return values
 
 
 PATHS = click.argument("paths", nargs=-1, metavar="[PATH...|-]")
@@ -168,6 +200,15 @@ def printable(path: str) -> str:
     Bytes of a name that are no UTF-8 arrive as lone surrogates, which nothing further in can store.
     """
     return "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in path)
+
+
+def actor() -> str:
+    """Who does it, for the audit log."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        name = "?"
+    return printable(f"cli:{name}")[:80]
 
 
 def _open(path: str) -> Any:
