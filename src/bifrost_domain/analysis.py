@@ -10,13 +10,14 @@ import hashlib
 import hmac
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 import msgspec
 from msgspec import Struct, structs
 
 from bifrost_domain import prompt as prompts
+from bifrost_domain.archive import Archive
 from bifrost_domain.caching import CachedReport, CacheKey, CachePolicy, cache_key
 from bifrost_domain.coalescing import Coalescer
 from bifrost_domain.diagnosis import Diagnosis, examine
@@ -80,6 +81,7 @@ LEAST_BUDGET = 256
 MAX_ANSWER_CHARACTERS = 1 << 20
 SHARDED_BYTES = 256 << 20
 """A log at least this large is shared with a second process: below, starting one costs more than it saves."""
+SWEPT_SECONDS = 3600.0
 ASSUMED_CONTEXT = 8192
 """Tokens of context that a plan assumes of a model that cannot be asked."""
 
@@ -87,13 +89,15 @@ ASSUMED_CONTEXT = 8192
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model may take. Seconds; `total_seconds` covers all tries of one analysis, `retries` come after the first.
 
-    `max_cost_usd` refuses a request whose estimated cost is higher, before anything is sent.
+    `at_once` requests to models run at the same time in this process, the others wait their turn. `max_cost_usd`
+    refuses a request whose estimated cost is higher, before anything is sent.
     """
 
     total_seconds: float = 60.0
     first_token_seconds: float = 20.0
     idle_seconds: float = 15.0
     retries: int = 2
+    at_once: int = 8
     max_cost_usd: float | None = None
 
 
@@ -214,7 +218,7 @@ class Analyst:
     ConfigurationError for an unknown name. `find_prompt(reference)` gives a wording, that in production for None.
     `secret` is the installation's key. With `pseudonyms`, hosts, users and addresses have names of its making in
     everything that comes out; only its holder can turn them back. `keep_digest`: what an engine saw is stored with its
-    report, so that it can be replayed.
+    report, so that it can be replayed. `retention`: what is older is erased, looked after once an hour at most.
     """
 
     def __init__(
@@ -238,6 +242,7 @@ class Analyst:
         open_shard: Callable[[], Shard] | None = None,
         pseudonyms: Pseudonyms | None = None,
         keep_digest: bool = True,
+        retention: timedelta | None = None,
     ) -> None:
         self._open_model = open_model
         self._open_storage = open_storage
@@ -257,6 +262,10 @@ class Analyst:
         self._open_shard = open_shard
         self._pseudonyms = pseudonyms
         self._keep_digest = keep_digest
+        self._retention = retention
+        self._archive = Archive(open_storage=open_storage, clock=clock, new_id=new_id)
+        self._swept: float | None = None
+        self._room = asyncio.Semaphore(limits.at_once)
         self._coalescer = Coalescer(open_cache=open_cache, new_id=new_id)
 
     async def analyse(self, request: Request) -> AsyncGenerator[Event, None]:
@@ -376,6 +385,7 @@ class Analyst:
                 storage = await self._open_storage()
                 await storage.analyses.add(analysis, provenance)
                 await storage.metrics.add(metric)
+                await self._sweep()
             except StorageUnavailable as error:
                 if not request.fallback:
                     raise
@@ -384,6 +394,14 @@ class Analyst:
                 yield Remembered(incident=await self._incident(storage, analysis))
         if limit is not None:
             raise limit
+
+    async def _sweep(self) -> None:
+        """Erase what is older than it may be."""
+        now = self._monotonic()
+        if self._retention is None or (self._swept is not None and now - self._swept < SWEPT_SECONDS):
+            return
+        self._swept = now
+        await self._archive.erase_before(self._clock() - self._retention, actor="bifrost")
 
     async def _incident(self, storage: Storage, analysis: Analysis) -> Incident | None:
         try:
@@ -910,6 +928,11 @@ class _Run:
         limits = self._analyst._limits
         for attempt in count():
             started = False
+            try:
+                async with asyncio.timeout(self._left()):
+                    await self._analyst._room.acquire()
+            except TimeoutError as error:
+                raise self._too_slow("too many other requests were running to ask it in time") from error
             self.calls += 1
             if self._asked_at is None:
                 self._asked_at = self._analyst._monotonic()
@@ -939,7 +962,10 @@ class _Run:
             except (ModelThrottled, ModelUnavailable) as error:
                 if started:
                     raise
-                await self._wait_or_raise(error, attempt)
+                refused = error
+            finally:
+                self._analyst._room.release()
+            await self._wait_or_raise(refused, attempt)
 
     def _count(self, event: Completed, description: ModelDescription) -> None:
         used = self.usage

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from bifrost_domain.analysis import Analyst
+from bifrost_domain.archive import Archive
 from bifrost_domain.keyring import KeyRing
 from bifrost_domain.logs.redaction import Pseudonyms
 from bifrost_domain.ports import Cache, LanguageModel, Storage
@@ -22,6 +23,7 @@ class Application(Struct, frozen=True, kw_only=True):
     """
 
     analyst: Analyst
+    archive: Archive
     promptbook: PromptBook
     keyring: KeyRing
     open_storage: Callable[[], Awaitable[Storage]]

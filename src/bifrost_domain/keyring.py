@@ -1,8 +1,9 @@
 """The ring of API keys: issue, authenticate, rotate, revoke, throttle.
 
-What was read of a key is reused for five seconds from the moment the reading began, however often it is used meanwhile.
-So a revoked key is refused within five seconds on every replica, whatever becomes of the cache between them, and at
-once where it was revoked. Nothing but a fresh reading ever puts a key there, and none that began before a change does.
+What was read of a key is reused for less than five seconds from the moment the reading began, however often it is used
+meanwhile. So a revoked key is refused within five seconds on every replica, whatever becomes of the cache between them,
+and at once where it was revoked. Nothing but a fresh reading ever puts a key there, and none that began before a change
+does.
 """
 
 from collections import OrderedDict
@@ -25,7 +26,8 @@ from bifrost_domain.errors import (
 from bifrost_domain.keys import ApiKey, Entropy, Environment, Limit, Scope
 from bifrost_domain.ports import Cache, Clock, Monotonic, NewId, Storage
 
-KNOWN_SECONDS = 5.0
+KNOWN_SECONDS = 4.5
+"""Half a second of the promised five is left for the way."""
 UNKNOWN_SECONDS = 2.0
 MOST_KNOWN = 10_000
 WINDOW = timedelta(minutes=1)

@@ -18,6 +18,7 @@ from dependency_injector import containers, providers
 from bifrost_adapters.slots import administer, open_slot
 from bifrost_domain.analysis import Analyst
 from bifrost_domain.application import Application
+from bifrost_domain.archive import Archive
 from bifrost_domain.caching import CachePolicy
 from bifrost_domain.errors import ConfigurationError
 from bifrost_domain.keyring import KeyRing
@@ -27,7 +28,7 @@ from bifrost_domain.logs.redaction import Pseudonyms
 from bifrost_domain.ports import Cache, LanguageModel, Schema, Storage
 from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion
 from bifrost_domain.promptbook import PromptBook, in_production
-from bifrost_entrypoints.settings import Settings, cache_ttl, data_home
+from bifrost_entrypoints.settings import Settings, cache_ttl, data_home, retention
 
 LEAST_KEY = 32
 """Characters of a configured installation key, at the least."""
@@ -264,6 +265,7 @@ class Container(containers.DeclarativeContainer):
     open_model = providers.Callable(model_opener, models.provider)
     open_storage = providers.Callable(opener, storage.provider)
     open_cache = providers.Callable(opener, cache.provider)
+    archive = providers.Singleton(Archive, open_storage=open_storage, clock=clock, new_id=new_id)
     promptbook = providers.Singleton(PromptBook, open_storage=open_storage, clock=clock, new_id=new_id)
     find_prompt = providers.Callable(prompt_finder, promptbook, settings)
     keyring = providers.Singleton(
@@ -298,10 +300,12 @@ class Container(containers.DeclarativeContainer):
         open_shard=providers.Object(open_shard),
         pseudonyms=pseudonyms,
         keep_digest=settings.provided.history.keep_digest,
+        retention=providers.Callable(retention, settings),
     )
     application = providers.Singleton(
         Application,
         analyst=analyst,
+        archive=archive,
         promptbook=promptbook,
         keyring=keyring,
         find_prompt=find_prompt,

@@ -358,3 +358,8 @@ def _without_password(value: Any) -> Any:
 
 def cache_ttl(settings: Settings) -> timedelta:
     return timedelta(hours=settings.cache.ttl_hours)
+
+
+def retention(settings: Settings) -> timedelta | None:
+    days = settings.history.retention_days
+    return None if days is None else timedelta(days=days)

@@ -594,9 +594,10 @@ async def test_what_is_erased_is_nowhere_in_the_files(path: Path, forget: bool) 
             await storage.analyses.forget_before(START + timedelta(hours=1))
         else:
             await storage.analyses.delete(analysis.id)
-        assert not trigrams & terms(path)
-        assert all(marker.encode() not in file.read_bytes() for file in path.parent.iterdir())
         assert len(await ids(storage.analyses, text="filler")) == 30
+        assert await ids(storage.analyses, text=marker) == []
+    assert not trigrams & terms(path)
+    assert all(marker.encode() not in file.read_bytes() for file in path.parent.iterdir())
 
 
 def terms(path: Path) -> set[str]:

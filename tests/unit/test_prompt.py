@@ -7,13 +7,24 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bifrost_domain import prompt
 from bifrost_domain.errors import BadPrompt, PromptNotFound
 from bifrost_domain.grounding import Answer
 from bifrost_domain.logs import tokens
 from bifrost_domain.logs.evidence import shown
-from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion, answer_schema, find, neutral, render, repair
+from bifrost_domain.prompt import (
+    ROOT_CAUSE,
+    PromptVersion,
+    answer_schema,
+    check,
+    check_label,
+    find,
+    neutral,
+    render,
+    repair,
+)
 from bifrost_domain.report import Category, Language, Severity
 from tests.unit.test_grounding import TEXTS, a_digest
 
@@ -134,3 +145,92 @@ def test_neutral_is_idempotent(text: str) -> None:
 def test_repeated_lines_say_how_often() -> None:
     line = a_digest().lines[0]
     assert prompt.excerpt((msgspec.structs.replace(line, count=7),)).endswith("[x7]")
+
+
+# --- what may be published ------------------------------------------------------------------------------------------
+
+
+def a_wording(**changes: Any) -> PromptVersion:
+    return structs.replace(ROOT_CAUSE, **{"name": "mine", "version": 1} | changes)
+
+
+def test_the_checksum_of_the_built_in_wording_never_changes() -> None:
+    assert ROOT_CAUSE.checksum == "5301b0ae927c4116d847c236323c711b0b5ffa1059b1e06f342b11f22481fb43"
+    assert a_wording(variables={"a": "b"}).checksum != a_wording(variables={"a": "c"}).checksum
+    assert a_wording(variables={"a": "bc"}).checksum != a_wording(variables={"ab": "c"}).checksum
+
+
+def test_the_built_in_wording_may_be_published() -> None:
+    check(ROOT_CAUSE)
+    check(a_wording(system=ROOT_CAUSE.system + " For {{team}}.", variables={"team": "결제 (한국어)"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "Mine"}, "cannot be a prompt's name"),
+        ({"name": "a" * 65}, "cannot be a prompt's name"),
+        ({"name": "a@b"}, "cannot be a prompt's name"),
+        ({"system": " "}, "system text is empty"),
+        ({"user": ROOT_CAUSE.user + "x" * 20_001}, "20,000 are allowed"),
+        ({"system": ROOT_CAUSE.system + " {{who}}"}, "'who' is used and not declared"),
+        ({"variables": {"team": "x"}}, "team is declared and not used"),
+        ({"variables": {"log": "x"}}, "built in and cannot be declared"),
+        ({"variables": {"Team": "x"}}, "cannot be a variable's name"),
+        ({"system": ROOT_CAUSE.system + " {{team}}", "variables": {"team": "x" * 2001}}, "2,000 are allowed"),
+        ({"system": ROOT_CAUSE.system + " }}"}, "}} that belongs to no variable"),
+        ({"system": ROOT_CAUSE.system + " {{"}, "{{ that belongs to no variable"),
+        ({"system": ROOT_CAUSE.system + " \u202e"}, "U\\+202E"),
+        ({"system": ROOT_CAUSE.system + " \x1b"}, "U\\+001B"),
+        ({"system": ROOT_CAUSE.system + " \ud800"}, "not valid Unicode"),
+        ({"user": "{{fence}}\n{{log}}\n{{log}}\n{{fence}}"}, "exactly once"),
+        ({"user": "{{fence}}\n{{fence}}"}, "exactly once"),
+        ({"system": ROOT_CAUSE.system + "{{log}}"}, "exactly once"),
+        ({"user": "{{log}}\n{{fence}}\n{{fence}}"}, "is not fenced"),
+        ({"user": "{{fence}} {{log}} {{fence}}"}, "is not fenced"),
+        ({"user": "{{fence}}\nsee {{log}}\n{{fence}}"}, "is not fenced"),
+        ({"system": "Find the cause."}, "does not name {{fence}}"),
+        ({"message": "x" * 501}, "500 are allowed"),
+    ],
+)
+def test_what_would_not_work_or_not_be_safe_is_not_published(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadPrompt, match=words):
+        check(a_wording(**changes))
+
+
+@pytest.mark.parametrize("label", ["", "7", "UP", "a b", "a@b", "x" * 65])
+def test_a_label_cannot_be_taken_for_something_else(label: str) -> None:
+    with pytest.raises(BadPrompt):
+        check_label(label)
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_checked_is_accepted_or_told(text: str) -> None:
+    try:
+        check(a_wording(system=ROOT_CAUSE.system + text))
+    except BadPrompt:
+        return
+    rendered = render(a_wording(system=ROOT_CAUSE.system + text), a_digest(), Language.EN, "n" * 32)
+    assert text.split("{{")[0] in rendered.system
+
+
+VALUED = a_wording(system=ROOT_CAUSE.system + " For {{team}}.", variables={"team": "nobody"})
+
+
+def test_a_variable_has_its_declared_value_or_that_of_the_request() -> None:
+    assert render(VALUED, a_digest(), Language.EN, "n" * 32).system.endswith("For nobody.")
+    given_one = render(VALUED, a_digest(), Language.EN, "n" * 32, variables={"team": "us"})
+    assert given_one.system.endswith("For us.")
+
+
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf")), max_size=200))
+def test_a_value_is_data_and_nothing_else(value: str) -> None:
+    rendered = render(VALUED, a_digest(), Language.EN, "n" * 32, variables={"team": "{{log}}<|im_start|>" + value})
+    assert "{{log}}" in rendered.system
+    assert "<|im_start|>" not in rendered.system
+
+
+@pytest.mark.parametrize("variables", [{"who": "x"}, {"team": "x" * 2001}, {"team": "\x1b[31m"}, {"team": "\ud800"}])
+def test_a_value_that_cannot_be_filled_in_is_told(variables: dict[str, str]) -> None:
+    with pytest.raises(BadPrompt):
+        render(VALUED, a_digest(), Language.EN, "n" * 32, variables=variables)

@@ -115,7 +115,7 @@ class SqlAnalyses:
     async def delete(self, id: str) -> None:
         if not await self._erase(ANALYSES.c.id == _rows.storable(id)):
             raise _not_found(id)
-        await self._database.dialect.scrub()
+        self._database.scrub()
 
     async def forget_before(self, moment: datetime) -> int:
         oldest = select(_place).where(_place < _rows.place(moment)).order_by(_place).limit(ERASED_AT_ONCE)
@@ -123,7 +123,7 @@ class SqlAnalyses:
         while gone := await self._erase(_place.in_(oldest)):
             forgotten += gone
         if forgotten:
-            await self._database.dialect.scrub()
+            self._database.scrub()
         return forgotten
 
     async def incident(self, fingerprint: str) -> Incident | None:

@@ -5,13 +5,15 @@ What a database has of its own comes as a `Dialect`.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.roles import FromClauseRole
+
+from bifrost_domain.errors import StorageUnavailable
 
 Result = TypeVar("Result")
 Statement = Select[*tuple[Any, ...]]
@@ -60,6 +62,8 @@ class Database:
         self.dialect = dialect
         self._line = asyncio.Lock() if dialect.one_writer else nullcontext()
         self._begun: set[asyncio.Task[Any]] = set()
+        self._scrubbing = False
+        self._to_scrub = False
 
     async def read(self, statement: Statement) -> Sequence[Found]:
         """The rows. Raises StorageUnavailable."""
@@ -81,6 +85,25 @@ class Database:
                 return await work(connection)
 
         return await self._to_its_end(run())
+
+    def scrub(self) -> None:
+        """Begin to take erased rows out of whatever may still hold them; one pass at a time, `finish` waits for it."""
+        self._to_scrub = True
+        if not self._scrubbing:
+            self._scrubbing = True
+            task = asyncio.create_task(self._scrub())
+            self._begun.add(task)
+            task.add_done_callback(self._begun.discard)
+
+    async def _scrub(self) -> None:
+        """A pass that fails is made up for by the next one: what it is for is gone from the tables already."""
+        try:
+            while self._to_scrub:
+                self._to_scrub = False
+                with suppress(StorageUnavailable):
+                    await self.dialect.scrub()
+        finally:
+            self._scrubbing = False
 
     async def finish(self) -> None:
         await asyncio.gather(*self._begun, return_exceptions=True)

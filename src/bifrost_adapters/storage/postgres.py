@@ -47,8 +47,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     url: str
     pool_size: int = 10
-    connect_seconds: float = 5.0
-    command_seconds: float = 8.0
+    connect_seconds: float = 4.0
+    command_seconds: float = 5.0
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """`bifrost history`: past analyses."""
 
-import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -11,11 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
+from bifrost_domain.application import Application
 from bifrost_domain.errors import AnalysisNotFound, BadOption
 from bifrost_domain.history import AnalysisSummary, HistoryQuery
 from bifrost_domain.ports import AnalysisRepository
 from bifrost_domain.report import Analysis, Category, Severity
-from bifrost_entrypoints.cli.options import Common, common, explained, printable, window
+from bifrost_entrypoints.cli.options import Common, actor, common, explained, printable, window
 from bifrost_entrypoints.cli.output import (
     EVIDENCE_COLUMNS,
     FORMATS,
@@ -28,7 +28,7 @@ from bifrost_entrypoints.cli.output import (
     table_csv,
     write,
 )
-from bifrost_entrypoints.container import open_application
+from bifrost_entrypoints.cli.running import with_bifrost
 from bifrost_entrypoints.outcomes import ExitCode
 
 HELP = explained(
@@ -95,11 +95,10 @@ def _query(
 
 
 def _with_history(common: Common, work: Callable[[AnalysisRepository], Awaitable[Result]]) -> Result:
-    async def run() -> Result:
-        async with open_application(common.load().settings) as bifrost:
-            return await work((await bifrost.open_storage()).analyses)
+    async def run(bifrost: Application) -> Result:
+        return await work((await bifrost.open_storage()).analyses)
 
-    return asyncio.run(run())
+    return with_bifrost(common, run)
 
 
 FORMAT = click.option(
@@ -221,11 +220,11 @@ async def resolved(analyses: AnalysisRepository, id: str) -> str:
 )
 @common
 def export(common: Common, kind: str, **given: Any) -> None:
-    async def run(analyses: AnalysisRepository) -> None:
+    async def run(bifrost: Application) -> None:
         first = True
         if kind == "csv":
             write(table_csv(EVIDENCE_COLUMNS, ()))
-        async for analysis in analyses.export(_query(**given)):
+        async for analysis in bifrost.archive.export(_query(**given), actor=actor()):
             data = plain(analysis)
             if kind == "csv":
                 write(table_csv(EVIDENCE_COLUMNS, evidence_rows(data), header=False))
@@ -237,7 +236,7 @@ def export(common: Common, kind: str, **given: Any) -> None:
         if kind == "json":
             write("[]\n" if first else "\n]\n")
 
-    _with_history(common, run)
+    with_bifrost(common, run)
 
 
 @history.command(help=_("Erase analyses for good: those named, or with --older-than all that old."))
@@ -250,19 +249,20 @@ def delete(common: Common, ids: tuple[str, ...], older_than: str | None) -> int:
     missing: list[str] = []
     end = None if older_than is None else datetime_before(older_than)
 
-    async def run(analyses: AnalysisRepository) -> int:
+    async def run(bifrost: Application) -> int:
         if end is not None:
-            return await analyses.forget_before(end)
+            return await bifrost.archive.erase_before(end, actor=actor())
         gone = 0
         for id in ids:
             try:
-                await analyses.delete(await resolved(analyses, id))
+                found = await resolved((await bifrost.open_storage()).analyses, id)
+                await bifrost.archive.erase(found, actor=actor())
                 gone += 1
             except AnalysisNotFound as error:
                 missing.append(error.message)
         return gone
 
-    gone = _with_history(common, run)
+    gone = with_bifrost(common, run)
     common.talk().notice(ngettext("{count} analysis erased", "{count} analyses erased", gone).format(count=gone))
     for message in missing:
         click.echo(_("Error: {message}").format(message=message), err=True)

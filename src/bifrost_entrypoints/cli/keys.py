@@ -1,8 +1,7 @@
 """`bifrost keys`: the API keys of the service."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
 from typing import Any, TypeVar
@@ -18,7 +17,7 @@ from bifrost_domain.logs.cleaning import safe
 from bifrost_entrypoints.cli.history import age
 from bifrost_entrypoints.cli.options import Common, actor, common, explained, printable
 from bifrost_entrypoints.cli.output import coloured, json_text, plain, table, write
-from bifrost_entrypoints.container import open_application
+from bifrost_entrypoints.cli.running import with_bifrost
 
 HELP = explained(
     _(
@@ -45,14 +44,6 @@ FORMAT = click.option(
 @click.group(help=HELP)
 def keys() -> None:
     pass
-
-
-def _with_bifrost(common: Common, work: Callable[[Application], Awaitable[Result]]) -> Result:
-    async def run() -> Result:
-        async with open_application(common.load().settings) as bifrost:
-            return await work(bifrost)
-
-    return asyncio.run(run())
 
 
 def _lifetime(text: str) -> timedelta | None:
@@ -87,7 +78,7 @@ def create(
     environment: Any,
     **most: Any,
 ) -> None:
-    issued = _with_bifrost(
+    issued = with_bifrost(
         common,
         lambda bifrost: bifrost.keyring.issue(
             printable(name),
@@ -106,7 +97,7 @@ def create(
 @FORMAT
 @common
 def list_(common: Common, kind: str, every: bool) -> None:
-    found = _with_bifrost(common, lambda bifrost: bifrost.keyring.all())
+    found = with_bifrost(common, lambda bifrost: bifrost.keyring.all())
     now = datetime.now(UTC)
     shown = [key for key in found if every or domain.status(key, now) in (domain.Status.ACTIVE, domain.Status.NOT_YET)]
     if kind == "json":
@@ -136,7 +127,7 @@ def show(common: Common, kind: str, id: str) -> None:
         key = await bifrost.keyring.show(printable(id))
         return key, (await (await bifrost.open_storage()).audit.events(subject=key.id)).items
 
-    key, events = _with_bifrost(common, find)
+    key, events = with_bifrost(common, find)
     _print(common, _plain(key, datetime.now(UTC)) | {"events": plain(events)}, kind)
 
 
@@ -146,7 +137,7 @@ def show(common: Common, kind: str, id: str) -> None:
 @FORMAT
 @common
 def rotate(common: Common, kind: str, id: str, overlap: str) -> None:
-    issued = _with_bifrost(
+    issued = with_bifrost(
         common,
         lambda bifrost: bifrost.keyring.rotate(
             printable(id), overlap=timedelta(0) if overlap == "0" else age(overlap), actor=actor()
@@ -161,7 +152,7 @@ def rotate(common: Common, kind: str, id: str, overlap: str) -> None:
 @FORMAT
 @common
 def revoke(common: Common, kind: str, id: str, reason: str | None) -> None:
-    key = _with_bifrost(
+    key = with_bifrost(
         common,
         lambda bifrost: bifrost.keyring.revoke(
             printable(id), reason=None if reason is None else printable(reason)[:500], actor=actor()
@@ -182,7 +173,7 @@ def audit(common: Common, kind: str, limit: int, cursor: str | None) -> None:
     async def find(bifrost: Application) -> Any:
         return await (await bifrost.open_storage()).audit.events(limit=limit, cursor=cursor)
 
-    page = _with_bifrost(common, find)
+    page = with_bifrost(common, find)
     if kind == "json":
         write(json_text({"items": plain(page.items), "next_cursor": page.next_cursor}))
         return

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from gettext import gettext as _
 from pathlib import Path
@@ -27,6 +26,7 @@ from bifrost_entrypoints.cli.options import (
     request,
 )
 from bifrost_entrypoints.cli.output import coloured, json_text, plain, table, write
+from bifrost_entrypoints.cli.running import with_bifrost
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
 
@@ -61,14 +61,6 @@ def prompts() -> None:
     pass
 
 
-def _with_bifrost(common: Common, work: Callable[[Application], Awaitable[Result]]) -> Result:
-    async def run() -> Result:
-        async with open_application(common.load().settings) as bifrost:
-            return await work(bifrost)
-
-    return asyncio.run(run())
-
-
 @prompts.command(name="list", help=_("The prompts, with their newest version and where their labels are."))
 @FORMAT
 @common
@@ -77,7 +69,7 @@ def list_(common: Common, kind: str) -> None:
         book = bifrost.promptbook
         return [await book.prompt(name) for name in await book.names()]
 
-    found = _with_bifrost(common, find)
+    found = with_bifrost(common, find)
     if kind == "json":
         items = [
             {"name": prompt.name, "versions": len(prompt.versions), "labels": dict(prompt.labels)} for prompt in found
@@ -100,13 +92,13 @@ def _labels(prompt: domain.Labelled) -> str:
 def show(common: Common, kind: str, reference: str) -> None:
     reference = printable(reference)
     if "@" in reference:
-        version = _with_bifrost(common, lambda bifrost: bifrost.promptbook.find(reference))
+        version = with_bifrost(common, lambda bifrost: bifrost.promptbook.find(reference))
         if kind == "json":
             write(json_text(_plain(version)))
         else:
             write(safe(_wording(version)))
         return
-    prompt = _with_bifrost(common, lambda bifrost: bifrost.promptbook.prompt(reference))
+    prompt = with_bifrost(common, lambda bifrost: bifrost.promptbook.prompt(reference))
     if kind == "json":
         data = {
             "name": prompt.name,
@@ -192,7 +184,7 @@ def create(
             await book.label(version.name, printable(label), version.version, by=actor(), message=message)
         return version
 
-    version = _with_bifrost(common, publish)
+    version = with_bifrost(common, publish)
     if kind == "json":
         write(json_text(_plain(version)))
     else:
@@ -208,7 +200,7 @@ def diff(common: Common, before: str, after: str) -> None:
         book = bifrost.promptbook
         return domain.diff(await book.find(printable(before)), await book.find(printable(after)))
 
-    write(safe(_with_bifrost(common, compare)))
+    write(safe(with_bifrost(common, compare)))
 
 
 @prompts.command(help=_("Put a label on a version, wherever it was before."))
@@ -222,7 +214,7 @@ def label(common: Common, reference: str, label: str, message: str) -> None:
         await bifrost.promptbook.label(version.name, printable(label), version.version, by=actor(), message=message)
         return version
 
-    version = _with_bifrost(common, move)
+    version = with_bifrost(common, move)
     common.talk().notice(_("{label} is on {reference} now").format(label=label, reference=version.reference))
 
 
@@ -232,7 +224,7 @@ def label(common: Common, reference: str, label: str, message: str) -> None:
 @MESSAGE
 @common
 def rollback(common: Common, name: str, label: str, message: str) -> None:
-    move = _with_bifrost(
+    move = with_bifrost(
         common,
         lambda bifrost: bifrost.promptbook.rollback(printable(name), printable(label), by=actor(), message=message),
     )
@@ -281,7 +273,7 @@ def export(common: Common, folder: Path, name: str | None) -> None:
         names = await book.names() if name is None else (printable(name),)
         return {file: content for each in names for file, content in (await book.export(each)).items()}
 
-    files = _with_bifrost(common, collect)
+    files = with_bifrost(common, collect)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
@@ -299,7 +291,7 @@ def import_(common: Common, paths: tuple[Path, ...]) -> None:
     if not files:
         raise NoReadableInput("there is no exported prompt in it", hint="files are called NAME@VERSION.json")
     contents = [_read_bytes(file) for file in files]
-    taken, known = _with_bifrost(common, lambda bifrost: bifrost.promptbook.take(contents, by=actor()))
+    taken, known = with_bifrost(common, lambda bifrost: bifrost.promptbook.take(contents, by=actor()))
     for version in taken:
         write(safe(f"{version.reference}\n"))
     common.talk().notice(_("{taken} taken, {known} were there already").format(taken=len(taken), known=len(known)))
