@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bifrost_entrypoints.settings import default_path
+from tests.contract.servers import postgres, valkey
 from tests.contract.test_cli import HEALTHY, INCIDENT
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,20 @@ def commands(page: Path) -> Iterator[str]:
     for language, body in BLOCK.findall(page.read_text()):
         if language == "sh":
             yield body
+
+
+KEEPING_VARIABLES = "touch {variables}; source {variables}; set -a; {line}\nexport -p > {variables}"
+"""What one line sets, the next ones see."""
+
+
+def meant(body: str, place: Path) -> str:
+    """The commands with what stands for a server of the reader's replaced by one that is there."""
+    body = body.replace("<this repository>", "repository")
+    if "db.example" in body:
+        body = body.replace("postgresql://bifrost@db.example/bifrost", postgres.shared().database())
+    if "cache.example" in body:
+        body = body.replace("redis://cache.example/0", valkey.shared().url)
+    return body
 
 
 SHOWN = [(page, body) for page in PAGES for body in commands(page)]
@@ -85,14 +100,15 @@ def test_every_command_shown_works(page: Path, body: str, sandbox: tuple[Path, d
     subprocess.run(
         ["bifrost", "analyze", "app.log", "-q"], cwd=place, env=environment, capture_output=True, timeout=60, check=True
     )
-    for line in body.replace("<this repository>", "repository").splitlines():
+    variables = place.parent / "variables"
+    for line in meant(body, place).splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         if line.startswith("python benchmarks/"):
             explains_itself(line, environment)
             continue
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", line],
+            ["bash", "-euo", "pipefail", "-c", KEEPING_VARIABLES.format(line=line, variables=variables)],
             cwd=place,
             env=environment,
             capture_output=True,

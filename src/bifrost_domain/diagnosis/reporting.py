@@ -25,6 +25,8 @@ INNER = 40
 """So many lines around an installer's verdict can be those of what it ran."""
 BESIDE = 3
 """So many lines after the one that decides are shown with it: tools break a message into lines."""
+UNSEEN = 0.2
+"""The confidence of saying that all is well where a filter left no line."""
 _SHOWN = 160
 
 _T = {
@@ -32,6 +34,11 @@ _T = {
     "healthy_why": Text(
         "No line reports an error or matches a known failure.",
         "오류를 알리거나 알려진 실패와 일치하는 줄이 없습니다.",
+    ),
+    "unseen": Text("No line was as severe as was asked for.", "요청한 수준만큼 심각한 줄이 없습니다."),
+    "unseen_why": Text(
+        "The lines that were left out were read and counted, and not looked at: they may tell of a failure all the same.",
+        "제외된 줄은 읽고 세기만 했을 뿐 살펴보지 않았습니다. 그 안에 실패가 있을 수 있습니다.",
     ),
     "unknown": Text(
         "Something failed, but the log does not tell why", "무언가 실패했지만 로그만으로는 원인을 알 수 없습니다"
@@ -152,6 +159,14 @@ def report(lines: tuple[Line, ...], observations: Observations, finding: Finding
 
 
 def _silent(writer: _Writer) -> Report:
+    if not writer.lines:
+        return Report(
+            severity=Severity.OK,
+            category=Category.NONE,
+            summary=writer.say("unseen"),
+            root_cause=writer.say("unseen_why"),
+            confidence=UNSEEN,
+        )
     if not writer.finding.failed:
         return Report(
             severity=Severity.OK,

@@ -131,7 +131,7 @@ RUNTIMES = (
         role=Role.SYMPTOM,
         patterns=(
             r"PHP (?:Fatal error|Warning):\s+(?P<subject>.*)|PHP message: |Uncaught (?:Error|Exception|\w+Exception|\\?\w+Error)\b|^Fatal error: ",
-            r"^Unhandled exception\.? (?P<subject>[\w.]+)|Unhandled exception\. (?P<subject2>System\.\w+)|System\.(?P<subject3>NullReferenceException|InvalidOperationException|ArgumentException|AggregateException)",
+            r"^Unhandled exception[.:]? (?P<subject>(?:\w+\.)+\w+|\w+(?:Exception|Error)\b)|Unhandled exception\. (?P<subject2>System\.\w+)|System\.(?P<subject3>NullReferenceException|InvalidOperationException|ArgumentException|AggregateException)",
             r"^(?P<file>\S+): line \d+: (?P<subject>\w+: (?:unbound variable|parameter null or not set|bad substitution|readonly variable)|syntax error .*)",
             r"\.rb:\d+:in .*: .*\((?P<subject>[A-Z]\w*(?:::\w+)*(?:Error|Exception)?)\)|\b(?P<subject2>NoMethodError|ActionView::Template::Error|ActiveRecord::\w+|ArgumentError|NameError)\b",
             r"\*\* \((?P<subject>EXIT|MatchError|FunctionClauseError|ArgumentError|KeyError|RuntimeError|DBConnection\.\w+)[^)]*\)|GenServer .* terminating|CRASH REPORT",
