@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -18,23 +19,34 @@ from bifrost_domain.audit import AuditAction, AuditEvent
 from bifrost_domain.errors import (
     CacheUnavailable,
     ConfigurationError,
+    Forbidden,
     KeyNotFound,
     LimitReached,
     RateLimited,
+    StorageUnavailable,
     Unauthenticated,
 )
-from bifrost_domain.keys import ApiKey, Entropy, Environment, Limit, Scope
+from bifrost_domain.keys import ApiKey, Entropy, Environment, Limit, Scope, Status
+from bifrost_domain.logs.redaction import Redactor
 from bifrost_domain.ports import Cache, Clock, Monotonic, NewId, Storage
 
 KNOWN_SECONDS = 4.5
 """Half a second of the promised five is left for the way."""
 UNKNOWN_SECONDS = 2.0
 MOST_KNOWN = 10_000
+MOST_UNKNOWN = 1_000
+"""Ids that are not there, apart from those that are: who makes ids up cannot crowd out keys."""
+MOST_COUNTED = 100_000
+"""Counters and addresses that one process remembers."""
 WINDOW = timedelta(minutes=1)
 DENIED_PER_MINUTE = 20
 """Failed attempts of one address."""
 TOUCHED = timedelta(minutes=1)
-"""How often the last use of a key is written down, at the most."""
+"""How often the last use of a key, or its want of a scope, is written down, at the most."""
+MOST_REASON = 500
+
+
+Remembered = TypeVar("Remembered")
 
 
 class Issued(Struct, frozen=True, kw_only=True):
@@ -43,9 +55,15 @@ class Issued(Struct, frozen=True, kw_only=True):
     key: ApiKey
     text: str
 
+    def __repr__(self) -> str:
+        return f"Issued({self.key.id!r})"
+
 
 class Quota(Struct, frozen=True, kw_only=True):
-    """What is left of a key's requests: `remaining` of `limit` in a minute, full again after `reset` seconds."""
+    """What is left of a key's requests: `remaining` of `limit` a minute; the minute that runs ends in `reset` seconds.
+
+    The fields of the RateLimit headers of draft-ietf-httpapi-ratelimit-headers.
+    """
 
     limit: int
     remaining: int
@@ -77,11 +95,15 @@ class KeyRing:
         self._monotonic = monotonic
         self._entropy = entropy
         self._new_id = new_id
-        self._known: OrderedDict[str, tuple[ApiKey | None, float]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[ApiKey, float]] = OrderedDict()
+        self._unknown: OrderedDict[str, float] = OrderedDict()
         self._changes = 0
         self._running: dict[str, int] = {}
         self._used: dict[str, datetime] = {}
         self._noted: dict[str, datetime] = {}
+        self._refused: dict[tuple[str, str], AuditEvent] = {}
+        self._told: dict[tuple[str, str], datetime] = {}
+        self._shut_out: OrderedDict[str, int] = OrderedDict()
         self._counters = _OwnCounters(monotonic)
 
     async def issue(
@@ -96,7 +118,7 @@ class KeyRing:
         granter: ApiKey | None = None,
     ) -> Issued:
         """A new key. Raises BadOption; Forbidden where `granter` lacks a scope; ConfigurationError without a pepper."""
-        keys.permit_granting(granter, scopes)
+        self._permit_granting(granter, scopes)
         now = self._clock()
         issued = self._make(
             name=keys.check_name(name),
@@ -118,11 +140,12 @@ class KeyRing:
     ) -> Issued:
         """A successor with the same name, scopes and limits and as long a life; the old key ends after `overlap`.
 
-        Raises KeyNotFound; Conflict where it was rotated or is over; BadOption; Forbidden as `issue` does.
+        `id` may be the whole key. Raises KeyNotFound; Conflict where it was rotated or is over; BadOption; Forbidden as
+        `issue` does.
         """
         storage = await self._open_storage()
         old = await self.show(id)
-        keys.permit_granting(granter, old.scopes)
+        self._permit_granting(granter, old.scopes)
         now = self._clock()
         lifetime = None if old.expires_at is None else old.expires_at - old.created_at
         issued = self._make(
@@ -136,15 +159,20 @@ class KeyRing:
             expires_at=None if lifetime is None else now + lifetime,
         )
         successor = issued.key
-        event = self._event(AuditAction.KEY_ROTATED, actor, id, {"successor": successor.id})
+        event = self._event(AuditAction.KEY_ROTATED, actor, old.id, {"successor": successor.id})
         await storage.keys.update(
-            id, lambda key: keys.rotated(key, successor.id, overlap, now), event, successor=successor
+            old.id, lambda key: keys.rotated(key, successor.id, overlap, now), event, successor=successor
         )
-        self._forget(id)
+        self._forget(old.id)
         return issued
 
     async def revoke(self, id: str, *, reason: str | None = None, actor: str) -> ApiKey:
-        """Refused from now on: here at once, on every other replica within five seconds. Raises KeyNotFound."""
+        """Refused from now on: here at once, on every other replica within five seconds. Its successor is not.
+
+        `id` may be the whole key, as it was found; secrets in `reason` are masked. Raises KeyNotFound.
+        """
+        id = keys.id_of(id)
+        reason = None if reason is None else Redactor(self._entropy(32)).line(reason).text[:MOST_REASON]
         event = self._event(AuditAction.KEY_REVOKED, actor, id, {"reason": reason} if reason else {})
         now = self._clock()
         storage = await self._open_storage()
@@ -153,39 +181,68 @@ class KeyRing:
         return key
 
     async def show(self, id: str) -> ApiKey:
-        """As it is stored. Raises KeyNotFound."""
+        """As it is stored; `id` may be the whole key. Raises KeyNotFound."""
+        id = keys.id_of(id)
         key = await (await self._open_storage()).keys.find(id)
         if key is None:
-            raise KeyNotFound(f"there is no API key {id[:80]!r}", hint="`bifrost keys list` shows those there are")
+            raise KeyNotFound(f"there is no API key {id!r}", hint="`bifrost keys list` shows those there are")
         return key
 
     async def all(self) -> Sequence[ApiKey]:
         """Newest first."""
         return await (await self._open_storage()).keys.all()
 
+    def without_pepper(self, stored: Sequence[ApiKey]) -> Sequence[ApiKey]:
+        """Those that would be good, but cannot be checked, since the pepper of their hash is not here."""
+        now = self._clock()
+        return [
+            key
+            for key in stored
+            if key.pepper_version not in self._peppers and keys.status(key, now) in (Status.ACTIVE, Status.NOT_YET)
+        ]
+
     async def authenticate(self, text: str, *, address: str | None = None) -> ApiKey:
         """The key whose text this is. Raises Unauthenticated, RateLimited for an address that tries too often.
 
-        What is malformed, or fails its check, is refused without a look at any store.
+        What is malformed, or fails its check, is refused without a look at any storage. Failures are counted together
+        with all replicas; each shuts an address out, for the rest of the minute, by its own next failure there, so that
+        good keys cost no look at the cache.
         """
-        denied = None if address is None else f"denied:{address}:{self._minute()}"
-        if denied is not None and await self._count(denied, 0) >= DENIED_PER_MINUTE:
-            raise RateLimited("too many attempts without a valid key", retry_after=WINDOW.total_seconds())
+        minute, passed = divmod(self._clock().timestamp(), WINDOW.total_seconds())
+        if address is not None and self._shut_out.get(address) == int(minute):
+            raise RateLimited(
+                "too many attempts without a valid key",
+                retry_after=WINDOW.total_seconds() - passed,
+                hint="try again in the next minute",
+            )
         try:
             presented = keys.parse(text)
             key = keys.verify(presented, await self._read(presented.id), self._peppers)
             now = self._clock()
             keys.check_active(key, now)
         except Unauthenticated:
-            if denied is not None:
-                await self._count(denied, 1)
+            if address is not None:
+                failed = await self._count(f"denied:{address}:{int(minute)}", 1)
+                if failed >= DENIED_PER_MINUTE:
+                    _remember(self._shut_out, address, int(minute), MOST_COUNTED)
             raise
         self._used[key.id] = now
         return key
 
+    def require(self, key: ApiKey, scope: Scope) -> None:
+        """Raises Forbidden where the key has not got the scope; `flush` tells the audit log of it."""
+        try:
+            keys.permit(key, scope)
+        except Forbidden:
+            self._refuse(key, scope)
+            raise
+
     async def still_valid(self, id: str) -> ApiKey:
-        """For what runs long: the key again, if it still is one. Raises Unauthenticated."""
-        key = await self._read(id)
+        """For what runs long: the key again, read anew, if it still is one. Raises Unauthenticated.
+
+        Asked at least every five seconds, a stream ends within five seconds of its key's revocation.
+        """
+        key = await self._read(id, anew=True)
         if key is None:
             raise Unauthenticated
         keys.check_active(key, self._clock())
@@ -246,7 +303,8 @@ class KeyRing:
             raise LimitReached(f"API key {key.id} has spent its ${limit.usd_per_day:g} of today", hint=tomorrow)
 
     async def flush(self) -> None:
-        """Write down when keys were last used: to be called now and then, beside the requests."""
+        """Write down when keys were last used, and what they were refused: to be called now and then, beside the
+        requests. What cannot be written now is kept for the next time."""
         due = {
             id: moment
             for id, moment in self._used.items()
@@ -255,7 +313,30 @@ class KeyRing:
         if due:
             await (await self._open_storage()).keys.touch(due)
         self._noted |= due
-        self._used = {id: moment for id, moment in self._used.items() if moment > self._noted.get(id, moment)}
+        self._used = {
+            id: moment for id, moment in self._used.items() if id not in self._noted or moment > self._noted[id]
+        }
+        while self._refused:
+            place, event = self._refused.popitem()
+            try:
+                await (await self._open_storage()).audit.add(event)
+            except BaseException:
+                self._refused.setdefault(place, event)
+                raise
+            self._told[place] = event.at
+
+    def _permit_granting(self, granter: ApiKey | None, scopes: tuple[Scope, ...]) -> None:
+        try:
+            keys.permit_granting(granter, scopes)
+        except Forbidden:
+            if granter is not None:
+                self._refuse(granter, "grant")
+            raise
+
+    def _refuse(self, key: ApiKey, wanted: str) -> None:
+        place, told = (key.id, wanted), self._told.get((key.id, wanted))
+        if place not in self._refused and (told is None or self._clock() - told >= TOUCHED):
+            self._refused[place] = self._event(AuditAction.KEY_DENIED, key.id, key.id, {"wanted": wanted})
 
     def _make(self, *, family: str | None, environment: Environment, **fields: object) -> Issued:
         if not self._peppers:
@@ -281,26 +362,29 @@ class KeyRing:
             id=self._new_id(), at=self._clock(), actor=actor, action=action, subject=subject, detail=detail
         )
 
-    async def _read(self, id: str) -> ApiKey | None:
+    async def _read(self, id: str, *, anew: bool = False) -> ApiKey | None:
         began, changes = self._monotonic(), self._changes
-        known = self._known.get(id)
-        if known is not None and began < known[1]:
-            return known[0]
+        if not anew:
+            known = self._known.get(id)
+            if known is not None and began < known[1]:
+                return known[0]
+            if began < self._unknown.get(id, began):
+                return None
         key = await (await self._open_storage()).keys.find(id)
+        if self._monotonic() >= began + KNOWN_SECONDS:
+            raise StorageUnavailable("reading an API key took too long to rely on what was read")
         if changes == self._changes:
-            self._known[id] = key, began + (UNKNOWN_SECONDS if key is None else KNOWN_SECONDS)
-            self._known.move_to_end(id)
-            while len(self._known) > MOST_KNOWN:
-                self._known.popitem(last=False)
+            if key is None:
+                _remember(self._unknown, id, began + UNKNOWN_SECONDS, MOST_UNKNOWN)
+            elif began + KNOWN_SECONDS >= self._known.get(id, (key, began))[1]:
+                _remember(self._known, id, (key, began + KNOWN_SECONDS), MOST_KNOWN)
         return key
 
     def _forget(self, id: str) -> None:
         """After a change: what is known is dropped, and no reading that is on its way is kept."""
         self._changes += 1
         self._known.pop(id, None)
-
-    def _minute(self) -> int:
-        return int(self._clock().timestamp() // WINDOW.total_seconds())
+        self._unknown.pop(id, None)
 
     async def _count(self, name: str, amount: int) -> int:
         try:
@@ -320,10 +404,20 @@ class _OwnCounters:
         now = self._monotonic()
         while self._sums and next(iter(self._sums.values()))[1] <= now:
             self._sums.popitem(last=False)
-        total, until = self._sums.get(name, (0, now + 2 * WINDOW.total_seconds()))
+        counted, until = self._sums.get(name, (0, now + 2 * WINDOW.total_seconds()))
+        total = max(0, counted + amount)
         if amount:
-            self._sums[name] = total + amount, until
-        return total + amount
+            self._sums[name] = total, until
+            while len(self._sums) > MOST_COUNTED:
+                self._sums.popitem(last=False)
+        return total
+
+
+def _remember(memory: OrderedDict[str, Remembered], name: str, value: Remembered, most: int) -> None:
+    memory[name] = value
+    memory.move_to_end(name)
+    while len(memory) > most:
+        memory.popitem(last=False)
 
 
 def _wait(before: int, now: int, limit: int, share: float) -> float:

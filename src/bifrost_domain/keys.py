@@ -16,7 +16,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from bifrost_domain.errors import BadOption, Conflict, Forbidden, Unauthenticated
+from bifrost_domain.errors import BadOption, Conflict, Forbidden, KeyNotFound, Unauthenticated
 
 Environment = Literal["live", "test"]
 
@@ -76,6 +76,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH, SECRET_LENGTH, CHECK_LENGTH = 12, 32, 6
 FORM = re.compile(r"bfr_(live|test)_([0-9A-Za-z]{12})_([0-9A-Za-z]{32})_([0-9A-Za-z]{6})")
+ID = re.compile(r"[0-9A-Za-z]{12}")
 LENGTH = 61
 LIFETIME = timedelta(days=90)
 LONGEST_LIFETIME = timedelta(days=365)
@@ -83,16 +84,22 @@ LONGEST_OVERLAP = timedelta(days=7)
 LEEWAY = timedelta(seconds=60)
 """How far ahead another replica's clock may be when it makes a key; no leeway is given at a key's end."""
 MAX_NAME = 100
+MOST = 2**53
+"""For any number of a limit: what every reader of JSON reads exactly."""
 
 Entropy = Callable[[int], bytes]
 """So many unpredictable bytes."""
 
 
 class Presented(Struct, frozen=True):
-    """What somebody showed, well-formed; `secret` has not been checked."""
+    """What somebody showed, well-formed; `secret` has not been checked, and is in no text form of this."""
 
+    environment: Environment
     id: str
     secret: str
+
+    def __repr__(self) -> str:
+        return f"Presented({self.id!r})"
 
 
 class Status(StrEnum):
@@ -121,7 +128,20 @@ def parse(text: str) -> Presented:
     found = FORM.fullmatch(text) if len(text) == LENGTH else None
     if found is None or _check(text[: -CHECK_LENGTH - 1]) != found[4]:
         raise Unauthenticated
-    return Presented(found[2], found[3])
+    return Presented("live" if found[1] == "live" else "test", found[2], found[3])
+
+
+def id_of(text: str) -> str:
+    """The id, of an id or of a whole key. Raises KeyNotFound, which does not repeat a text that may be a secret."""
+    stripped = text.strip()
+    if (whole := FORM.fullmatch(stripped)) is not None:
+        return whole[2]
+    if ID.fullmatch(stripped) is None:
+        raise KeyNotFound(
+            f"there is no API key of that id: an id has {ID_LENGTH} letters and digits",
+            hint="`bifrost keys list` shows those there are",
+        )
+    return stripped
 
 
 def _check(body: str) -> str:
@@ -146,7 +166,7 @@ def verify(presented: Presented, key: ApiKey | None, peppers: Mapping[int, bytes
     pepper = peppers.get(key.pepper_version) if key is not None else next(iter(peppers.values()), None)
     expected = key.hash if key is not None and pepper is not None else bytes(hashlib.sha256().digest_size)
     same = hmac.compare_digest(hashed(presented.secret, pepper or b"none"), expected)
-    if key is None or pepper is None or not same:
+    if key is None or pepper is None or not same or presented.environment != key.environment:
         raise Unauthenticated
     return key
 
@@ -156,7 +176,7 @@ def status(key: ApiKey, now: datetime) -> Status:
         return Status.REVOKED
     if key.expires_at is not None and now >= key.expires_at:
         return Status.EXPIRED
-    if key.not_before is not None and now < key.not_before - LEEWAY:
+    if key.not_before is not None and now + LEEWAY < key.not_before:
         return Status.NOT_YET
     return Status.ACTIVE
 
@@ -194,6 +214,8 @@ def check_name(name: str) -> str:
     stripped = name.strip()
     if not stripped or len(stripped) > MAX_NAME or not stripped.isprintable():
         raise BadOption(f"a key's name has 1 to {MAX_NAME} printable characters")
+    if FORM.search(stripped):
+        raise BadOption("that is a key and not the name of one", hint="if somebody else saw it, revoke it")
     return stripped
 
 
@@ -201,8 +223,9 @@ def check_limit(limit: Limit) -> Limit:
     """Raises BadOption for numbers that no key can have."""
     if limit.per_minute < 1 or limit.at_once < 1:
         raise BadOption("a key needs at least one request a minute and one at once")
-    if (limit.tokens_per_day is not None and limit.tokens_per_day < 0) or (limit.usd_per_day or 0) < 0:
-        raise BadOption("a budget cannot be negative")
+    numbers = (limit.per_minute, limit.at_once, limit.tokens_per_day or 0, limit.usd_per_day or 0)
+    if not all(0 <= number <= MOST for number in numbers):
+        raise BadOption("the limits of a key are finite numbers from 0 on")
     return limit
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from bifrost_adapters import _sqlite
 from bifrost_adapters.slots import open_slot
-from bifrost_adapters.storage import postgres, sqlite
+from bifrost_adapters.storage import _analyses, postgres, sqlite
 from bifrost_domain.errors import (
     AnalysisNotFound,
     BadOption,
@@ -398,6 +398,23 @@ async def test_everything_before_a_moment_is_forgotten_and_counted(analyses: Ana
     assert await analyses.forget_before(START) == 0
 
 
+async def test_who_forgets_at_the_same_time_as_others_returns_when_all_is_gone(
+    analyses: AnalysisRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_analyses, "ERASED_AT_ONCE", 5)
+    for _ in range(40):
+        await analyses.add(an_analysis(created_at=START))
+    left: list[list[str]] = []
+
+    async def forget() -> int:
+        count = await analyses.forget_before(START + timedelta(days=1))
+        left.append(await ids(analyses))
+        return count
+
+    assert sum(await asyncio.gather(*(forget() for _ in range(4)))) == 40
+    assert left == [[], [], [], []]
+
+
 async def test_an_incident_is_counted_by_its_fingerprint(analyses: AnalysisRepository) -> None:
     for seconds, fingerprint in ((5, "f"), (60, "f"), (1, "f"), (99, "g")):
         moment = START + timedelta(seconds=seconds)
@@ -498,9 +515,72 @@ async def test_a_short_word_is_found_behind_many_newer_rows(
     for analysis in made:
         await analyses.add(analysis)
     wanted = [analysis.id for number, analysis in enumerate(made) if number % 4 == 0]
-    for text in ("고갈", "갈", "고갈 갈", "Ωж"):
-        found = [item.id for item in await pages(analyses, text=text, limit=2)]
-        assert found == ([] if text == "Ωж" else wanted[::-1])
+    for text in ("고갈", "갈", "고갈 갈"):
+        assert await ids(analyses, text=text, limit=2) == wanted[::-1]
+    for text in ("Ωж", "\ud7ff", "\U0010ffff", "고\U0010ffff"):
+        assert await ids(analyses, text=text, limit=2) == []
+
+
+async def test_a_search_of_long_ago_goes_by_what_was_there_then(
+    analyses: AnalysisRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows that are looked at first are the newest of those asked for."""
+    monkeypatch.setattr(sqlite, "_NEWEST", 2)
+    monkeypatch.setattr(postgres, "_PARTS", (2, 3))
+    made = [an_analysis(created_at=START + timedelta(seconds=number), summary="고갈") for number in range(12)]
+    for analysis in made:
+        await analyses.add(analysis)
+    wanted = [analysis.id for analysis in made[2:6]][::-1]
+    asked = {"since": made[2].created_at, "until": made[6].created_at}
+    for text in ("고갈", "pool", "갈 pool"):
+        assert await ids(analyses, text=text, limit=1, **asked) == wanted
+
+
+@pytest.mark.parametrize("first", [0x20, 0xAC00, 0x20000], ids=["ASCII", "Hangul", "four bytes each"])
+async def test_a_very_long_text_is_kept_and_found_by_its_beginning(analyses: AnalysisRepository, first: int) -> None:
+    """Of as many different trigrams as there are characters."""
+    text = "".join(chr(first + number * number % 7919 % (90 if first < 0x80 else 7919)) for number in range(120_000))
+    long = an_analysis(summary="long", root_cause=text)
+    await analyses.add(long)
+    await analyses.add(an_analysis(summary="short"))
+    assert await analyses.get(long.id) == long
+    assert await ids(analyses, text="long") == [long.id]
+
+
+async def test_characters_that_a_database_may_not_have_are_kept(analyses: AnalysisRepository) -> None:
+    odd = "a\0b\x1f\x7f\ufffe\uffff\U0010ffff"
+    stored = an_analysis(id=an_id() + odd, source=a_source(name=odd), summary=odd, fingerprint=odd)
+    await analyses.add(stored)
+    assert await analyses.get(stored.id) == stored
+    assert await ids(analyses, source=odd, fingerprint=odd, text="a b")
+    incident = await analyses.incident(odd)
+    assert incident is not None
+    assert incident.seen == 1
+    await analyses.delete(stored.id)
+    assert await analyses.incident(odd) is None
+
+
+async def test_incidents_stay_right_while_many_add_and_delete(analyses: AnalysisRepository) -> None:
+    for number in range(6):
+        name = f"f{number}"
+        made = [an_analysis(fingerprint=name) for _ in range(12)]
+        for analysis in made[:9]:
+            await analyses.add(analysis)
+        async with asyncio.TaskGroup() as group:
+            for analysis in made[3:9]:
+                group.create_task(analyses.delete(analysis.id))
+            for analysis in made[9:]:
+                group.create_task(analyses.add(analysis))
+        incident = await analyses.incident(name)
+        assert incident is not None
+        listed = await pages(analyses, fingerprint=name)
+        assert (incident.seen, incident.last_id) == (len(listed), listed[0].id)
+        assert {item.id for item in listed} == {analysis.id for analysis in made[:3] + made[9:]}
+        assert incident in (await analyses.incidents()).items
+        async with asyncio.TaskGroup() as group:
+            for item in listed:
+                group.create_task(analyses.delete(item.id))
+        assert await analyses.incident(name) is None
 
 
 async def test_twenty_at_once_all_land(analyses: AnalysisRepository) -> None:

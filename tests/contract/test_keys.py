@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
 from bifrost_adapters.slots import open_slot
+from bifrost_adapters.storage import _keys
+from bifrost_domain import keys
 from bifrost_domain.audit import AuditAction, AuditEvent
-from bifrost_domain.errors import BadOption, KeyNotFound, StorageUnavailable
+from bifrost_domain.errors import BadOption, Conflict, KeyNotFound, StorageUnavailable
 from bifrost_domain.keys import ApiKey, Limit, Scope
 from bifrost_domain.ports import Storage
 from tests.builders import START, an_id
@@ -115,6 +118,22 @@ async def test_twenty_changes_at_once_are_all_there(storage: Storage) -> None:
     assert len((await storage.audit.events(limit=100)).items) == 21
 
 
+async def test_of_many_rotations_at_once_one_takes_place(storage: Storage) -> None:
+    await storage.keys.add(a_key(), an_event())
+
+    async def rotate(number: int) -> None:
+        successor = a_key(f"{number:012}", family="a" * 12)
+        await storage.keys.update(
+            "a" * 12, lambda key: keys.rotated(key, successor.id, HOUR, START), an_event(), successor=successor
+        )
+
+    outcomes = await asyncio.gather(*(rotate(number) for number in range(12)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes if outcome is not None] == [Conflict] * 11
+    old, new = sorted(await storage.keys.all(), key=lambda key: key.id, reverse=True)
+    assert (old.id, old.successor, new.family) == ("a" * 12, new.id, old.id)
+    assert len((await storage.audit.events()).items) == 2
+
+
 async def test_a_change_that_fails_changes_nothing(storage: Storage) -> None:
     def refuse(key: ApiKey) -> ApiKey:
         raise BadOption("no")
@@ -148,6 +167,58 @@ async def test_the_last_use_only_goes_forward(storage: Storage) -> None:
         found = await storage.keys.find("a" * 12)
         assert found is not None
         assert found.last_used_at == START + timedelta(minutes=seen)
+
+
+@pytest.mark.parametrize("size", [4, 5])
+async def test_the_last_use_of_many_keys_is_noted(storage: Storage, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_keys, "_TOUCHED_AT_ONCE", 2)
+    made = [a_key(f"{number:012}") for number in range(size)]
+    for key in made:
+        await storage.keys.add(key, an_event(key.id))
+    await storage.keys.touch({key.id: START + HOUR for key in made})
+    assert {key.last_used_at for key in await storage.keys.all()} == {START + HOUR}
+
+
+async def test_noting_the_last_use_does_not_wait_for_a_row_that_is_held(tmp_path: Path) -> None:
+    choice = CHOICES["postgres"]
+    options = choice.options(tmp_path)
+    async with open_slot("storage", choice.kind, options) as storage:
+        for id in ("a" * 12, "b" * 12):
+            await storage.keys.add(a_key(id), an_event(id))
+        other = await asyncpg.connect(options["url"])
+        try:
+            async with other.transaction():
+                await other.fetch("SELECT id FROM api_keys WHERE id = $1 FOR UPDATE", "a" * 12)
+                await asyncio.wait_for(storage.keys.touch({"a" * 12: START, "b" * 12: START}), 30)
+                touched = {key.id: key.last_used_at for key in await storage.keys.all()}
+        finally:
+            await other.close()
+    assert touched == {"a" * 12: None, "b" * 12: START}
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+async def test_the_last_page_of_events_says_that_it_is_the_last(storage: Storage, size: int) -> None:
+    for _ in range(size):
+        await storage.audit.add(an_event())
+    page = await storage.audit.events(limit=3)
+    assert (len(page.items), page.next_cursor) == (size, None)
+
+
+async def test_events_that_come_while_somebody_pages_move_no_page(storage: Storage) -> None:
+    made = [an_event() for _ in range(4)]
+    for event in made:
+        await storage.audit.add(event)
+    first = await storage.audit.events(limit=2)
+    await storage.audit.add(an_event())
+    second = await storage.audit.events(limit=2, cursor=first.next_cursor)
+    assert [*first.items, *second.items] == made[::-1]
+
+
+async def test_no_text_breaks_the_audit_log(storage: Storage) -> None:
+    hostile = "'; DROP TABLE audit_events; -- \0 \u202e % _"
+    await storage.audit.add(an_event(hostile, actor=hostile, detail={"reason": hostile}))
+    (event,) = (await storage.audit.events(subject=hostile)).items
+    assert event.subject.replace("\u2400", "\0") == event.detail["reason"] == hostile
 
 
 @every_lasting

@@ -65,6 +65,14 @@ async def test_sums_are_those_of_what_was_added(
     assert await metrics.statistics(*FOREVER) == collected(left, *FOREVER)
 
 
+async def test_a_day_before_1970_is_that_day(metrics: MetricRepository) -> None:
+    at = datetime(1969, 7, 20, 20, 17, tzinfo=UTC)
+    made = AnalysisMetric(id=an_id(), at=at, outcome=RunOutcome.FAILED, provider="ollama", model="m", error="timeout")
+    await metrics.add(made)
+    since, until = at - timedelta(days=3), at + timedelta(days=3)
+    assert await metrics.statistics(since, until) == collected([made], since, until)
+
+
 async def test_nothing_has_no_sums(metrics: MetricRepository) -> None:
     found = await metrics.statistics(*FOREVER)
     assert found == Statistics(since=FOREVER[0], until=FOREVER[1])

@@ -43,7 +43,7 @@ async def f13(workdir: Path, quick: bool) -> list[Row]:
                 "F13 the one who asks leaves", "2 calls, 49 reports, 0 degraded", seen, stub.calls == 2 and not degraded
             )
         )
-    async with answering(0.3, fault="html") as stub, opened(workdir / "c", stub) as bifrost:
+    async with answering(3.0, fault="html") as stub, opened(workdir / "c", stub) as bifrost:
         failed = await asyncio.gather(*(analysed(bifrost, fallback=False) for _ in range(50)), return_exceptions=True)
         kinds = {type(error).__name__ for error in failed}
         seen = f"{stub.calls} calls, {len(failed)} times {', '.join(sorted(kinds))}"
@@ -70,8 +70,7 @@ async def f13(workdir: Path, quick: bool) -> list[Row]:
 
 async def f14(workdir: Path, quick: bool) -> list[Row]:
     """A herd at the end of an answer's time."""
-    seconds = 1.0
-    many = 20 if quick else 100
+    seconds, many = (5.0, 20) if quick else (40.0, 100)
     async with answering(0.05) as stub, opened(workdir, stub, BIFROST_CACHE__TTL_HOURS=str(seconds / 3600)) as bifrost:
         await analysed(bifrost)
         await asyncio.sleep(seconds + 0.1)

@@ -10,7 +10,7 @@ from bifrost_domain.errors import CacheUnavailable
 from tests.contract.servers.ports import free_port
 from tests.contract.servers.valkey import Valkey
 from tests.faults import Row
-from tests.faults.stage import LOG, analysed, answering, opened, percentile, timed
+from tests.faults.stage import LOG, analysed, answering, compared, opened, percentile
 
 DOWN_SECONDS = 0.25
 FROZEN_SECONDS = 0.6
@@ -19,9 +19,6 @@ BACK_SECONDS = 10.0
 
 async def f15(workdir: Path, quick: bool) -> list[Row]:
     rounds = 20 if quick else 200
-    async with answering() as stub, opened(workdir / "base", stub, BIFROST_CACHE_URL="memory:") as bifrost:
-        await timed(bifrost, 5)
-        base = percentile(await timed(bifrost, rounds), 0.5)
 
     def freeze(server: Valkey) -> None:
         server.send(signal.SIGSTOP)
@@ -39,17 +36,25 @@ async def f15(workdir: Path, quick: bool) -> list[Row]:
     }
     rows = []
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
-    async with answering() as stub, opened(workdir / "refused", stub, BIFROST_CACHE_URL=nowhere) as bifrost:
-        rows.append(_row("F15 Redis refused", base, await timed(bifrost, rounds), DOWN_SECONDS, None))
+    async with (
+        answering() as stub,
+        opened(workdir / "without", stub, BIFROST_CACHE_URL="memory:") as without,
+        opened(workdir / "refused", stub, BIFROST_CACHE_URL=nowhere) as bifrost,
+    ):
+        rows.append(_row("F15 Redis refused", await compared(bifrost, without, rounds), DOWN_SECONDS, None))
     for name, (how, most) in breaking.items():
         server = Valkey()
         try:
-            async with answering() as stub, opened(workdir / name, stub, BIFROST_CACHE_URL=server.url) as bifrost:
-                await timed(bifrost, 5)
+            async with (
+                answering() as stub,
+                opened(workdir / f"without-{name}", stub, BIFROST_CACHE_URL="memory:") as without,
+                opened(workdir / name, stub, BIFROST_CACHE_URL=server.url) as bifrost,
+            ):
+                await compared(bifrost, without, 3)
                 await asyncio.to_thread(how, server)
-                times = await timed(bifrost, rounds)
+                times = await compared(bifrost, without, rounds)
                 back = await _until_used(bifrost, server, name)
-                rows.append(_row(f"F15 Redis {name}", base, times, most, back))
+                rows.append(_row(f"F15 Redis {name}", times, most, back))
         finally:
             server.close()
     return rows
@@ -76,9 +81,10 @@ async def _until_used(bifrost: object, server: Valkey, name: str) -> float:
     return time.monotonic() - began
 
 
-def _row(name: str, base: float, times: list[float], most: float, back: float | None) -> Row:
-    added = percentile(times, 0.99) - base
-    seen = f"{len(times)} of {len(times)} answered, p99 {added * 1000:.0f} ms over the median without Redis"
+def _row(name: str, times: tuple[list[float], list[float]], most: float, back: float | None) -> Row:
+    broken, without = times
+    added = percentile(broken, 0.99) - percentile(without, 0.99)
+    seen = f"{len(broken)} of {len(broken)} answered, p99 {added * 1000:.0f} ms over that without Redis"
     expected = f"none fails, p99 under {most * 1000:.0f} ms more"
     if back is None:
         return Row(name, expected, seen, added < most)

@@ -125,15 +125,15 @@ def percentile(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
-async def timed(bifrost: Application, rounds: int, text: str = LOG) -> list[float]:
-    """Seconds of so many analyses of different logs, one after the other."""
-    times = []
+async def compared(one: Application, other: Application, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of so many analyses of different logs, by the one and by the other in turn."""
+    times: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds):
-        began = time.perf_counter()
-        await analysed(
-            bifrost, text + f"2026-11-20T03:05:56Z ERROR word{'abcdefghij'[number % 10] * (number // 10 + 3)}\n"
-        )
-        times.append(time.perf_counter() - began)
+        text = f"{LOG}2026-11-20T03:05:56Z ERROR word{'abcdefghij'[number % 10] * (number // 10 + 3)}\n"
+        for bifrost, taken in zip((one, other), times, strict=True):
+            began = time.perf_counter()
+            await analysed(bifrost, text)
+            taken.append(time.perf_counter() - began)
     return times
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"sqlalchemy", "sqlmodel", "alembic", "aiosqlite", "ollama", "aiohttp", "aioboto3", "botocore", "httpx"}
+HEAVY = {
+    *("sqlalchemy", "sqlmodel", "alembic", "aiosqlite", "asyncpg", "redis"),
+    *("ollama", "aiohttp", "aioboto3", "botocore", "httpx"),
+}
 
 
 def modules_after(arguments: list[str], home: Path, text: str = "") -> set[str]:

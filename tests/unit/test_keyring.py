@@ -1,7 +1,7 @@
 """The ring of keys under a clock of the test's: what is reused, what never comes back, and who is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from bifrost_domain import keys
 from bifrost_domain.audit import AuditAction
 from bifrost_domain.errors import (
     BadOption,
+    BifrostError,
     CacheUnavailable,
     ConfigurationError,
     Conflict,
@@ -223,12 +224,150 @@ async def test_without_the_storage_a_known_key_works_until_its_five_seconds_are_
 
 
 async def test_what_is_known_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(domain, "MOST_KNOWN", 5)
+    monkeypatch.setattr(domain, "MOST_KNOWN", 3)
+    monkeypatch.setattr(domain, "MOST_UNKNOWN", 5)
     ring = world.ring()
+    issued = [await ring.issue("ci", actor="me") for _ in range(10)]
+    for one in issued:
+        await ring.authenticate(one.text)
     for number in range(20):
         with pytest.raises(Unauthenticated):
             await ring.authenticate(keys.write("live", f"{number:012}", "0" * 32))
-    assert len(ring._known) == 5
+    assert (len(ring._known), len(ring._unknown)) == (3, 5)
+    world.asked = 0
+    for one in issued[-3:]:
+        await ring.authenticate(one.text)
+    assert world.asked == 0, "ids that somebody made up crowded out keys that are in use"
+
+
+async def test_what_is_counted_in_this_process_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain, "MOST_COUNTED", 7)
+    monkeypatch.setattr(domain, "DENIED_PER_MINUTE", 1)
+    world.cache_down = True
+    ring = world.ring()
+    for number in range(50):
+        with pytest.raises(Unauthenticated):
+            await ring.authenticate("wrong", address=f"10.0.0.{number}")
+    assert (len(ring._counters._sums), len(ring._shut_out)) == (7, 7)
+
+
+async def test_a_reading_that_took_too_long_is_not_relied_on(world: World, ring: KeyRing) -> None:
+    """A database that stood still may give what it read before the key was revoked."""
+    issued = await ring.issue("ci", actor="me")
+    find = world.storage.keys.find
+
+    async def slowly(id: str) -> ApiKey | None:
+        key = await find(id)
+        world.advance(domain.KNOWN_SECONDS)
+        return key
+
+    world.storage.keys.find = slowly  # type: ignore[method-assign]
+    for call in (ring.authenticate(issued.text), ring.still_valid(issued.key.id)):
+        with pytest.raises(StorageUnavailable, match="too long"):
+            await call
+
+
+async def test_an_older_reading_does_not_replace_a_newer_one(world: World) -> None:
+    """Two readings cross on a replica while another one revokes: what was refused once stays refused."""
+    here, there = world.ring(), world.ring()
+    issued = await here.issue("ci", actor="me")
+    find, reached, go_on = world.storage.keys.find, asyncio.Event(), asyncio.Event()
+
+    async def slowly(id: str) -> ApiKey | None:
+        key = await find(id)
+        reached.set()
+        await go_on.wait()
+        return key
+
+    world.storage.keys.find = slowly  # type: ignore[method-assign]
+    older = asyncio.create_task(there.authenticate(issued.text))
+    await reached.wait()
+    world.storage.keys.find = find  # type: ignore[method-assign]
+    await here.revoke(issued.key.id, actor="me")
+    world.advance(1)
+    with pytest.raises(Unauthenticated):
+        await there.authenticate(issued.text)
+    go_on.set()
+    await older
+    with pytest.raises(Unauthenticated):
+        await there.authenticate(issued.text)
+
+
+async def test_what_runs_long_is_told_of_a_revocation_at_its_next_question(world: World) -> None:
+    here, there = world.ring(), world.ring()
+    issued = await here.issue("ci", actor="me")
+    await there.authenticate(issued.text)
+    assert (await there.still_valid(issued.key.id)).id == issued.key.id
+    await here.revoke(issued.key.id, actor="me")
+    with pytest.raises(Unauthenticated):
+        await there.still_valid(issued.key.id)
+    with pytest.raises(Unauthenticated):
+        await there.authenticate(issued.text)
+    with pytest.raises(Unauthenticated):
+        await there.still_valid("0" * 12)
+
+
+async def test_a_key_is_in_no_text_but_its_own(
+    world: World, ring: KeyRing, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(0)
+    issued = await ring.issue("ci", actor="me")
+    successor = await ring.rotate(issued.text, actor="me")
+    await ring.authenticate(issued.text)
+    told: list[object] = [issued, successor, ring, await ring.all()]
+    unknown = keys.write("live", "0" * 12, keys.parse(issued.text).secret)
+    calls = [ring.authenticate(unknown), ring.show(unknown), ring.show(issued.text[:-3]), ring.issue(unknown, actor="")]
+    await ring.revoke(issued.key.id, reason=f"found {issued.text} in a log, password=Tr0ub4dor&3x", actor="me")
+    for call in (*calls, ring.authenticate(issued.text), ring.rotate(issued.text, actor="me")):
+        with pytest.raises(BifrostError) as raised:
+            await call
+        told += [raised.value, raised.value.message, raised.value.hint, raised.value.__cause__]
+    told += [(await world.storage.audit.events()).items, await ring.all(), vars(ring)]
+    captured = capfd.readouterr()
+    text = repr(told) + caplog.text + captured.out + captured.err
+    for one in (issued.text, successor.text):
+        assert keys.parse(one).secret not in text
+    assert "Tr0ub4dor" not in text
+    assert (await ring.show(issued.key.id)).revoked_reason is not None
+
+
+async def test_what_a_key_was_refused_is_told_to_the_audit_log_once_a_minute(world: World, ring: KeyRing) -> None:
+    key = (await ring.issue("ci", scopes=(Scope.KEYS_ADMIN,), actor="me")).key
+
+    async def denied() -> list[str]:
+        await ring.flush()
+        events = (await world.storage.audit.events(subject=key.id)).items
+        return [event.detail["wanted"] for event in events if event.action is AuditAction.KEY_DENIED]
+
+    ring.require(key, Scope.KEYS_ADMIN)
+    assert await denied() == []
+    for _ in range(3):
+        with pytest.raises(Forbidden):
+            ring.require(key, Scope.METRICS_READ)
+    assert await denied() == ["metrics:read"]
+    with pytest.raises(Forbidden):
+        await ring.issue("more", scopes=(Scope.METRICS_READ,), actor=key.id, granter=key)
+    with pytest.raises(Forbidden):
+        ring.require(key, Scope.METRICS_READ)
+    world.storage_down = True
+    with pytest.raises(StorageUnavailable):
+        await ring.flush()
+    world.storage_down = False
+    assert await denied() == ["grant", "metrics:read"]
+    world.advance(60)
+    with pytest.raises(Forbidden):
+        ring.require(key, Scope.METRICS_READ)
+    assert await denied() == ["metrics:read", "grant", "metrics:read"]
+
+
+async def test_keys_whose_pepper_is_gone_are_named(world: World) -> None:
+    both, newer = world.ring(), world.ring(peppers={2: PEPPERS[2]})
+    old = await world.ring(peppers={1: PEPPERS[1]}).issue("old", actor="me")
+    over = await world.ring(peppers={1: PEPPERS[1]}).issue("over", actor="me")
+    await both.issue("new", actor="me")
+    await both.revoke(over.key.id, actor="me")
+    assert both.without_pepper(await both.all()) == []
+    assert [key.id for key in newer.without_pepper(await newer.all())] == [old.key.id]
 
 
 async def test_rotation_lets_both_work_for_a_while_and_carries_rights_and_limits_over(world: World) -> None:
@@ -335,8 +474,31 @@ async def test_an_address_that_tries_too_often_has_to_wait(world: World, ring: K
     with pytest.raises(RateLimited):
         await ring.authenticate(issued.text, address="10.0.0.1")
     assert await ring.authenticate(issued.text, address="10.0.0.2")
-    world.advance(60)
+    seconds = 60 - world.now.timestamp() % 60
+    world.advance(seconds - 1)
+    with pytest.raises(RateLimited) as raised:
+        await ring.authenticate(issued.text, address="10.0.0.1")
+    assert raised.value.retry_after == pytest.approx(1)
+    world.advance(1)
     assert await ring.authenticate(issued.text, address="10.0.0.1")
+
+
+async def test_failures_are_counted_together_and_good_keys_do_not_ask_the_cache(world: World) -> None:
+    here, there = world.ring(), world.ring()
+    issued = await here.issue("ci", actor="me")
+    for _ in range(domain.DENIED_PER_MINUTE):
+        with pytest.raises(Unauthenticated):
+            await here.authenticate("wrong", address="10.0.0.1")
+    with pytest.raises(Unauthenticated):
+        await there.authenticate("wrong", address="10.0.0.1")
+    with pytest.raises(RateLimited):
+        await there.authenticate("wrong", address="10.0.0.1")
+
+    async def fail() -> Cache:
+        raise AssertionError
+
+    world.open_cache = fail  # type: ignore[method-assign]
+    assert await world.ring().authenticate(issued.text, address="10.0.0.2")
 
 
 async def test_peppers_change_without_breaking_keys(world: World) -> None:
@@ -366,9 +528,10 @@ async def test_impossible_wishes_are_refused(ring: KeyRing) -> None:
     for wish in ({"name": ""}, {"name": "a", "limit": Limit(per_minute=0)}, {"name": "a", "lifetime": timedelta(0)}):
         with pytest.raises(BadOption):
             await ring.issue(**wish, actor="me")  # type: ignore[arg-type]
-    for call in (ring.show("x"), ring.revoke("x", actor="me"), ring.rotate("x", actor="me")):
-        with pytest.raises(KeyNotFound):
-            await call
+    for id in ("x", "0" * 12):
+        for call in (ring.show(id), ring.revoke(id, actor="me"), ring.rotate(id, actor="me")):
+            with pytest.raises(KeyNotFound):
+                await call
     assert await ring.all() == []
 
 
@@ -386,6 +549,34 @@ async def test_the_last_use_is_written_down_beside_the_requests(world: World, ri
     await ring.authenticate(issued.text)
     await ring.flush()
     assert (await ring.show(issued.key.id)).last_used_at == START + timedelta(seconds=60)
+
+
+async def test_a_use_while_others_are_written_down_is_not_lost(world: World, ring: KeyRing) -> None:
+    first, second = [await ring.issue(name, actor="me") for name in "ab"]
+    await ring.authenticate(first.text)
+    touch = world.storage.keys.touch
+
+    async def meanwhile(used: Mapping[str, datetime]) -> None:
+        world.advance(1)
+        await ring.authenticate(second.text)
+        await touch(used)
+
+    world.storage.keys.touch = meanwhile  # type: ignore[method-assign]
+    await ring.flush()
+    world.storage.keys.touch = touch  # type: ignore[method-assign]
+    await ring.flush()
+    assert (await ring.show(second.key.id)).last_used_at == START + timedelta(seconds=1)
+
+
+async def test_a_use_that_cannot_be_written_down_is_kept_for_the_next_time(world: World, ring: KeyRing) -> None:
+    issued = await ring.issue("ci", actor="me")
+    await ring.authenticate(issued.text)
+    world.storage_down = True
+    with pytest.raises(StorageUnavailable):
+        await ring.flush()
+    world.storage_down = False
+    await ring.flush()
+    assert (await ring.show(issued.key.id)).last_used_at == START
 
 
 class Ring(RuleBasedStateMachine):
@@ -466,6 +657,41 @@ class Ring(RuleBasedStateMachine):
             assert not good
         else:
             assert good or not settled
+
+    @rule(replica=st.integers(0, 1), place=st.integers(0, 50))
+    def ask_again(self, replica: int, place: int) -> None:
+        if not self.texts:
+            return
+        place %= len(self.texts)
+        good = self.world.now < self.ends[place]
+        try:
+            self.run(self.rings[replica].still_valid(keys.parse(self.texts[place]).id))
+        except Unauthenticated:
+            assert not good
+        else:
+            assert good
+
+    @rule(replica=st.integers(0, 1), down=st.booleans())
+    def write_down(self, replica: int, down: bool) -> None:
+        self.world.cache_down = down
+        self.run(self.rings[replica].flush())
+
+    @rule(place=st.integers(0, 50))
+    def lose_the_storage(self, place: int) -> None:
+        """Without it a key is good, or it is not known whether it is: never good for longer than it was."""
+        if not self.texts:
+            return
+        place %= len(self.texts)
+        settled = self.world.now - self.changed[place] >= timedelta(seconds=domain.KNOWN_SECONDS)
+        self.world.storage_down = True
+        try:
+            self.run(self.rings[place % 2].authenticate(self.texts[place]))
+        except (Unauthenticated, StorageUnavailable):
+            pass
+        else:
+            assert self.world.now < self.ends[place] or not settled
+        finally:
+            self.world.storage_down = False
 
     @invariant()
     def every_key_is_stored(self) -> None:

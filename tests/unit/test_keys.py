@@ -1,5 +1,6 @@
 """The form of API keys, and the rules that hold for one."""
 
+import hmac
 import random
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from bifrost_domain import keys
-from bifrost_domain.errors import BadOption, Conflict, Forbidden, Unauthenticated
+from bifrost_domain.errors import BadOption, Conflict, Forbidden, KeyNotFound, Unauthenticated
 from bifrost_domain.keys import ApiKey, Limit, Presented, Scope, Status
 from bifrost_domain.logs.redaction import Redactor
 from tests.builders import START
@@ -46,7 +47,7 @@ def test_what_is_written_is_read_back(seed: int, environment: keys.Environment) 
     text = keys.write(environment, id, secret)
     assert len(text) == keys.LENGTH
     assert keys.FORM.fullmatch(text)
-    assert keys.parse(text) == Presented(id, secret)
+    assert keys.parse(text) == Presented("live" if environment == "live" else "test", id, secret)
 
 
 @given(st.integers(0, 2**32), st.integers(0, keys.LENGTH - 1), st.sampled_from(keys.ALPHABET + "_- \n"))
@@ -73,7 +74,7 @@ def test_every_character_is_as_likely() -> None:
 
 
 def test_a_secret_is_checked_under_the_pepper_it_was_made_with() -> None:
-    shown = Presented("i" * 12, "s" * 32)
+    shown = Presented("live", "i" * 12, "s" * 32)
     assert keys.verify(shown, a_key(), PEPPERS) == a_key()
     newer = a_key(hash=keys.hashed("s" * 32, PEPPERS[2]), pepper_version=2)
     assert keys.verify(shown, newer, PEPPERS) == newer
@@ -146,7 +147,85 @@ def test_a_key_is_revoked_once() -> None:
     assert keys.revoked(gone, "you", "again", START + HOUR) == gone
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\nb", "a\x1b[31mb"])
+def test_a_live_key_cannot_be_shown_as_a_test_key() -> None:
+    for environment in ("live", "test"):
+        key = a_key(environment=environment)
+        other: keys.Environment = "test" if environment == "live" else "live"
+        with pytest.raises(Unauthenticated):
+            keys.verify(keys.parse(keys.write(other, key.id, "s" * 32)), key, PEPPERS)
+
+
+def test_a_known_and_an_unknown_key_take_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, int, int]] = []
+    digest, compare = hmac.digest, hmac.compare_digest
+
+    def digest_(key: bytes, message: bytes, name: str) -> bytes:
+        done.append(("digest", len(key), len(message)))
+        return digest(key, message, name)
+
+    def compare_(one: bytes, other: bytes) -> bool:
+        done.append(("compare", len(one), len(other)))
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "digest", digest_)
+    monkeypatch.setattr(hmac, "compare_digest", compare_)
+    stored, work = a_key(), []
+    for key in (stored, None, a_key("t" * 32)):
+        done.clear()
+        try:
+            keys.verify(Presented("live", "i" * 12, "s" * 32), key, PEPPERS)
+        except Unauthenticated:
+            assert key is not stored
+        work.append(list(done))
+    assert work[0] == work[1] == work[2] == [("digest", len(PEPPERS[1]), 32), ("compare", 32, 32)]
+
+
+@given(st.integers(0, 2**32))
+def test_an_id_is_taken_from_a_whole_key(seed: int) -> None:
+    id, secret = keys.base62(12, entropy(seed)), keys.base62(32, entropy(seed + 1))
+    assert keys.id_of(id) == keys.id_of(f" {id}\n") == keys.id_of(keys.write("test", id, secret)) == id
+
+
+@given(st.integers(0, 2**32), st.integers(1, keys.LENGTH - 1))
+def test_part_of_a_key_is_no_id_and_is_not_repeated(seed: int, length: int) -> None:
+    secret = keys.base62(32, entropy(seed))
+    part = keys.write("live", "i" * 12, secret)[:length]
+    with pytest.raises(KeyNotFound) as raised:
+        keys.id_of(part)
+    assert part[4:] == "" or part not in raised.value.message + raised.value.hint
+
+
+def test_a_secret_is_in_no_text_form() -> None:
+    shown = keys.parse(keys.write("live", "i" * 12, "s" * 32))
+    assert "s" * 32 not in f"{shown} {shown!r} {a_key()!r}"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        Limit(per_minute=0),
+        Limit(at_once=0),
+        Limit(per_minute=2**54),
+        Limit(at_once=10**400),
+        Limit(tokens_per_day=-1),
+        Limit(tokens_per_day=10**400),
+        Limit(usd_per_day=-0.01),
+        Limit(usd_per_day=float("nan")),
+        Limit(usd_per_day=float("inf")),
+    ],
+    ids=str,
+)
+def test_a_limit_is_a_number_that_limits(limit: Limit) -> None:
+    with pytest.raises(BadOption):
+        keys.check_limit(limit)
+
+
+def test_a_budget_may_be_nothing_at_all() -> None:
+    for limit in (Limit(tokens_per_day=0, usd_per_day=0.0), Limit(), Limit(per_minute=1, at_once=1)):
+        assert keys.check_limit(limit) == limit
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\nb", "a\x1b[31mb", keys.write("live", "i" * 12, "s" * 32)])
 def test_a_name_can_be_shown(name: str) -> None:
     with pytest.raises(BadOption):
         keys.check_name(name)

@@ -44,10 +44,10 @@ _SEEN_AGAIN = text("""
         first_at = CASE WHEN excluded.first_at < incidents.first_at THEN excluded.first_at ELSE incidents.first_at END,
         last_at = CASE WHEN excluded.last_at > incidents.last_at THEN excluded.last_at ELSE incidents.last_at END
 """)
-_SEEN_NO_MORE = text("DELETE FROM incidents WHERE fingerprint = :fingerprint AND seen <= :gone")
-_SEEN_LESS = text("""
+_SEEN_LESS = text("UPDATE incidents SET seen = seen - :gone WHERE fingerprint = :fingerprint")
+_SEEN_NO_MORE = text("DELETE FROM incidents WHERE fingerprint = :fingerprint AND seen <= 0")
+_SEEN_FROM_TO = text("""
     UPDATE incidents SET
-        seen = seen - :gone,
         first_at = (SELECT min(at) FROM analyses WHERE fingerprint = :fingerprint),
         last_at = (SELECT max(at) FROM analyses WHERE fingerprint = :fingerprint)
     WHERE fingerprint = :fingerprint
@@ -120,8 +120,9 @@ class SqlAnalyses:
     async def forget_before(self, moment: datetime) -> int:
         oldest = select(_place).where(_place < _rows.place(moment)).order_by(_place).limit(ERASED_AT_ONCE)
         forgotten = 0
-        while gone := await self._erase(_place.in_(oldest)):
-            forgotten += gone
+        # An erasure finds nothing where another process is erasing the same rows; this one stays until they are gone.
+        while await self._database.read(oldest.limit(1)):
+            forgotten += await self._erase(_place.in_(oldest))
         if forgotten:
             self._database.scrub()
         return forgotten
@@ -152,6 +153,9 @@ class SqlAnalyses:
     ) -> list[Found]:
         """`columns` of the newest rows that match `query` and are older than the place `before`."""
         dialect, read = self._database.dialect, self._database.read
+        if query.until is not None:
+            until = _rows.place(query.until)
+            before = until if before is None else min(before, until)
         wanted = words(query.text or "")
         if not wanted or await self._leaves_few(query, before):
             everywhere = Search(source=ANALYSES, at=_place, where=tuple(map(dialect.contains, wanted)))
@@ -182,12 +186,18 @@ class SqlAnalyses:
 
 
 async def _see_less(connection: AsyncConnection, fingerprints: Iterable[str]) -> None:
-    """Takes erased rows out of the incidents; always in the same order, so that nobody waits in a circle."""
+    """Takes erased rows out of the incidents; always in the same order, so that nobody waits in a circle.
+
+    Counting down comes first, in a statement of its own: it locks the incident until the commit, and on PostgreSQL
+    only a statement that begins with the lock held sees every row that others have added or erased.
+    """
     counted = sorted(Counter(fingerprints).items())
     if counted:
         gone = [{"fingerprint": fingerprint, "gone": count} for fingerprint, count in counted]
-        await connection.execute(_SEEN_NO_MORE, gone)
+        touched = [{"fingerprint": fingerprint} for fingerprint, _ in counted]
         await connection.execute(_SEEN_LESS, gone)
+        await connection.execute(_SEEN_NO_MORE, touched)
+        await connection.execute(_SEEN_FROM_TO, touched)
 
 
 def _walk(search: Search, columns: Sequence[ColumnElement[Any]], query: HistoryQuery, before: int | None) -> Statement:
@@ -199,8 +209,6 @@ def _walk(search: Search, columns: Sequence[ColumnElement[Any]], query: HistoryQ
             statement = statement.where(ANALYSES.c[name] == value)
     if query.since is not None:
         statement = statement.where(search.at >= _rows.place(query.since))
-    if query.until is not None:
-        statement = statement.where(search.at < _rows.place(query.until))
     if before is not None:
         statement = statement.where(search.at < before)
     return statement

@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bifrost_adapters.storage import _audit, _rows
 from bifrost_adapters.storage._database import Database
-from bifrost_adapters.storage._memory_keys import not_found
 from bifrost_adapters.storage._tables import API_KEYS
 from bifrost_domain.audit import AuditEvent
 from bifrost_domain.errors import StorageUnavailable
 from bifrost_domain.keys import ApiKey, Limit, Scope
+
+_TOUCHED_AT_ONCE = 500
+"""Keys in one transaction: a statement has a bounded number of parameters, and other writers get their turn."""
 
 
 class SqlKeys:
@@ -42,7 +44,7 @@ class SqlKeys:
             wanted = API_KEYS.c.id == _rows.storable(id)
             row = (await connection.execute(select(API_KEYS).where(wanted).with_for_update())).one_or_none()
             if row is None:
-                raise not_found(id)
+                raise _rows.no_key(id)
             changed = change(_to_key(row))
             await connection.execute(update(API_KEYS).where(wanted), _to_row(changed))
             if successor is not None:
@@ -57,12 +59,15 @@ class SqlKeys:
         return [_to_key(row) for row in await self._database.read(newest_first)]
 
     async def touch(self, used: Mapping[str, datetime]) -> None:
-        if not used:
-            return
+        ids = sorted(used)
+        for start in range(0, len(ids), _TOUCHED_AT_ONCE):
+            await self._touch({id: used[id] for id in ids[start : start + _TOUCHED_AT_ONCE]})
+
+    async def _touch(self, used: Mapping[str, datetime]) -> None:
         columns = API_KEYS.c
 
         async def work(connection: AsyncConnection) -> None:
-            free = select(columns.id).where(columns.id.in_(sorted(used))).with_for_update(skip_locked=True)
+            free = select(columns.id).where(columns.id.in_(list(used))).with_for_update(skip_locked=True)
             for id in (await connection.scalars(free)).all():
                 moment = _rows.place(used[id])
                 older = columns.last_used_at.is_(None) | (columns.last_used_at < moment)

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from bifrost_adapters.storage import _rows
 from bifrost_domain.audit import AuditEvent, AuditPage
-from bifrost_domain.errors import KeyNotFound, StorageUnavailable
+from bifrost_domain.errors import StorageUnavailable
 from bifrost_domain.keys import ApiKey
 
 
@@ -55,7 +55,7 @@ class MemoryKeys:
     ) -> ApiKey:
         key = self._keys.get(id)
         if key is None:
-            raise not_found(id)
+            raise _rows.no_key(id)
         changed = change(key)
         if successor is not None and successor.id in self._keys:
             raise StorageUnavailable(f"there is an API key {successor.id} already")
@@ -73,7 +73,3 @@ class MemoryKeys:
             key = self._keys.get(id)
             if key is not None and (key.last_used_at is None or key.last_used_at < moment):
                 self._keys[id] = structs.replace(key, last_used_at=moment)
-
-
-def not_found(id: str) -> KeyNotFound:
-    return KeyNotFound(f"there is no API key {id[:80]!r}", hint="`bifrost keys list` shows those there are")

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from bifrost_adapters.storage import _rows
 from bifrost_adapters.storage._memory_keys import MemoryAudit
 from bifrost_domain.audit import AuditEvent
-from bifrost_domain.errors import Conflict, PromptNotFound, PromptVersionExists
+from bifrost_domain.errors import Conflict, PromptVersionExists
 from bifrost_domain.prompt import LabelMove, PromptVersion
 
 
@@ -26,7 +27,7 @@ class MemoryPrompts:
     async def get(self, name: str, version: int) -> PromptVersion:
         found = self._versions.get(name, {}).get(version)
         if found is None:
-            raise _not_found(name, version)
+            raise _rows.no_prompt(name, version)
         return found
 
     async def names(self) -> Sequence[str]:
@@ -41,15 +42,9 @@ class MemoryPrompts:
 
     async def move_label(self, move: LabelMove, event: AuditEvent, *, after: int) -> None:
         if move.version not in self._versions.get(move.name, {}):
-            raise _not_found(move.name, move.version)
+            raise _rows.no_prompt(move.name, move.version)
         moves = self._moves.setdefault(move.name, [])
         if len(moves) != after:
             raise Conflict(f"a label of prompt {move.name} was moved meanwhile", hint="look again, and try again")
         moves.append(move)
         self._audit.append(event)
-
-
-def _not_found(name: str, version: int) -> PromptNotFound:
-    return PromptNotFound(
-        f"there is no prompt {name[:80]}@{version}", hint="`bifrost prompts list` shows those there are"
-    )

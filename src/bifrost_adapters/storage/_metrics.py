@@ -27,7 +27,7 @@ class SqlMetrics:
     async def statistics(self, since: datetime, until: datetime) -> Statistics:
         columns = METRICS.c
         within = (columns.at >= _rows.place(since), columns.at < _rows.place(until))
-        day = (columns.at - columns.at % _DAY).label("day")
+        day = (columns.at - (columns.at % _DAY + _DAY) % _DAY).label("day")
         keys = (day, columns.provider, columns.model, columns.outcome)
         sums = (
             func.count().label("analyses"),

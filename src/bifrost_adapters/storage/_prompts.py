@@ -12,7 +12,7 @@ from bifrost_adapters.storage import _audit, _rows
 from bifrost_adapters.storage._database import Database
 from bifrost_adapters.storage._tables import LABEL_MOVES, PROMPT_VERSIONS, PROMPTS
 from bifrost_domain.audit import AuditEvent
-from bifrost_domain.errors import Conflict, PromptNotFound, PromptVersionExists
+from bifrost_domain.errors import Conflict, PromptVersionExists
 from bifrost_domain.prompt import LabelMove, PromptVersion
 
 
@@ -41,7 +41,7 @@ class SqlPrompts:
             select(PROMPT_VERSIONS).where(columns.name == _rows.storable(name), columns.version == version)
         )
         if not rows:
-            raise not_found(name, version)
+            raise _rows.no_prompt(name, version)
         return _to_version(rows[0])
 
     async def names(self) -> Sequence[str]:
@@ -66,7 +66,7 @@ class SqlPrompts:
             columns = PROMPT_VERSIONS.c
             known = select(columns.version).where(columns.name == move.name, columns.version == move.version)
             if await connection.scalar(known) is None:
-                raise not_found(move.name, move.version)
+                raise _rows.no_prompt(move.name, move.version)
             seen = (PROMPTS.c.name == move.name) & (PROMPTS.c.moves == after)
             counted = await connection.execute(update(PROMPTS).where(seen).values(moves=after + 1))
             if counted.rowcount != 1:
@@ -76,12 +76,6 @@ class SqlPrompts:
             await _audit.append(connection, event)
 
         await self._database.write(work)
-
-
-def not_found(name: str, version: int) -> PromptNotFound:
-    return PromptNotFound(
-        f"there is no prompt {name[:80]}@{version}", hint="`bifrost prompts list` shows those there are"
-    )
 
 
 def _to_row(version: PromptVersion) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from bifrost_domain.errors import BadOption, StorageUnavailable
+from bifrost_domain.errors import BadOption, KeyNotFound, PromptNotFound, StorageUnavailable
 from bifrost_domain.history import Provenance
 from bifrost_domain.report import SCHEMA_VERSION, Analysis
 
@@ -31,6 +31,16 @@ def moment(at: int) -> datetime:
 def storable(text: str) -> str:
     """`text` for a column of text: PostgreSQL has no NUL, which becomes U+2400, its picture."""
     return text.replace("\0", "\u2400")
+
+
+def no_prompt(name: str, version: int) -> PromptNotFound:
+    return PromptNotFound(
+        f"there is no prompt {name[:80]}@{version}", hint="`bifrost prompts list` shows those there are"
+    )
+
+
+def no_key(id: str) -> KeyNotFound:
+    return KeyNotFound(f"there is no API key {id[:80]!r}", hint="`bifrost keys list` shows those there are")
 
 
 def to_cursor(at: int) -> str:

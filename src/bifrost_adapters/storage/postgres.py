@@ -25,15 +25,17 @@ from bifrost_adapters.storage._database import Dialect, Read, Search
 from bifrost_adapters.storage._sql import repositories
 from bifrost_adapters.storage._tables import ANALYSES
 from bifrost_adapters.storage.migrations import HEAD, refuse_ahead, run, schema_status
-from bifrost_domain.errors import SchemaMismatch, StorageFull, StorageUnavailable
+from bifrost_domain.errors import ConfigurationError, SchemaMismatch, StorageFull, StorageUnavailable
 from bifrost_domain.ports import Schema, SchemaStatus, Storage
 
 __all__ = ["Options", "administer", "open"]
 
-_PARTS = (5_000, 50_000)
+_PARTS = (2_000, 20_000, 200_000)
 """Rows of the parts in which a search goes back, newest first; all that is left is the last part."""
-_MOST_INDEXED = 100_000
-"""Characters of a text that its index holds."""
+_MOST_INDEXED = 80_000
+"""Characters of a text that its index holds. Each begins a trigram of up to 12 bytes; a tsvector takes a megabyte."""
+_DDL_SECONDS = 10
+"""How long an upgrade waits for a table that others use, while those who come later wait behind it."""
 _MIGRATION = 0x42696672
 """The number of the advisory lock under which tables are changed: "Bifr"."""
 
@@ -106,6 +108,7 @@ async def administer(options: Options) -> AsyncIterator[Schema]:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION})
                 current = await _revision(connection)
                 refuse_ahead(f"the database {location}", current)
+                await connection.execute(text(f"SET LOCAL lock_timeout = '{_DDL_SECONDS}s'"))
                 return await connection.run_sync(run, current)
 
     try:
@@ -118,12 +121,20 @@ def _engine(options: Options, *, patient: bool = False) -> AsyncEngine:
     dsn = "postgresql://" + options.url.partition("://")[2]
 
     async def connect() -> Any:
-        return await asyncpg.connect(
-            dsn,
-            timeout=options.connect_seconds,
-            command_timeout=None if patient else options.command_seconds,
-            server_settings={"application_name": "bifrost"},
-        )
+        try:
+            return await asyncpg.connect(
+                dsn,
+                timeout=options.connect_seconds,
+                command_timeout=None if patient else options.command_seconds,
+                server_settings={"application_name": "bifrost"},
+            )
+        except ValueError:
+            # Not chained: the driver quotes what it could not read, which may be a part of the password.
+            raise ConfigurationError(
+                f"the URL of the database {_location(options.url)} cannot be read",
+                hint="write postgresql://USER:PASSWORD@HOST:PORT/DATABASE; in a password, write / as %2F, ? as %3F, "
+                "# as %23 and @ as %40",
+            ) from None
 
     pool: dict[str, Any] = {"poolclass": NullPool}
     if not patient:
@@ -137,11 +148,19 @@ def _engine(options: Options, *, patient: bool = False) -> AsyncEngine:
 
 
 def _location(url: str) -> str:
-    """The URL without what is secret in it: no password, no parameters."""
-    _, _, rest = url.partition("://")
-    place = rest.partition("?")[0]
-    credentials, at, where = place.rpartition("@")
-    return f"postgresql://{credentials.partition(':')[0]}{at}{where}"
+    """The URL without what is secret in it: no password, no parameters.
+
+    Nothing at all of one with an @ beyond the host, or with a port that is no number: there a password may have one
+    of / ? # in it and go on, or the host is missing.
+    """
+    rest = url.partition("://")[2]
+    end = min((index for index in map(rest.find, "/?#") if index >= 0), default=len(rest))
+    credentials, at, hosts = rest[:end].rpartition("@")
+    database, _, _ = rest[end:].partition("?")
+    ports = (host.rpartition("]")[2].partition(":")[2] for host in hosts.split(","))
+    if "@" in rest[end:] or not all(port.isdecimal() for port in ports if port):
+        return "postgresql://..."
+    return f"postgresql://{credentials.partition(':')[0]}{at}{hosts}{database.partition('#')[0]}"
 
 
 @contextmanager
@@ -221,18 +240,22 @@ async def _nothing_is_left() -> None:
 
 
 async def _searches(read: Read, words: Sequence[str], before: int | None) -> AsyncIterator[Search]:
+    """Part after part. In each, the index is asked first and for all it has, and the texts are looked at after that.
+
+    Left to itself, the planner would walk the rows newest first and look into every text: it takes the beginning of a
+    trigram for common, as it keeps no statistics of beginnings.
+    """
     query = " & ".join(dict.fromkeys(term for word in words for term in _terms(word)))
-    where = (_INDEX.c.trigrams.op("@@")(cast(query, TSQUERY)), *map(_contains, words))
-    source = join(_INDEX, ANALYSES, _INDEX.c.at == ANALYSES.c.at)
+    matching = _INDEX.c.trigrams.op("@@")(cast(query, TSQUERY))
+    contained = tuple(map(_contains, words))
     upper = before
     for size in (*_PARTS, None):
         lower = None if size is None else await _border(read, upper, size)
-        part = (
-            *where,
-            *(() if upper is None else (_INDEX.c.at < upper,)),
-            *(() if lower is None else (_INDEX.c.at >= lower,)),
-        )
-        yield Search(source=source, at=_INDEX.c.at, where=part)
+        part = [] if upper is None else [_INDEX.c.at < upper]
+        if lower is not None:
+            part.append(_INDEX.c.at >= lower)
+        hits = select(_INDEX.c.at).where(matching, *part).cte("hits").prefix_with("MATERIALIZED")
+        yield Search(source=join(hits, ANALYSES, hits.c.at == ANALYSES.c.at), at=hits.c.at, where=contained)
         if lower is None:
             return
         upper = lower

@@ -6,6 +6,7 @@ word of one or two characters has no trigram and is looked for in the text alone
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
@@ -199,8 +200,8 @@ async def _searches(read: Read, words: Sequence[str], before: int | None) -> Asy
         return
     older = (ANALYSES.c.at < border, *where)
     word = max(words, key=len)
-    following = word[:-1] + chr(ord(word[-1]) + 1)
-    known = select(_TERMS.c.term).where(_TERMS.c.term >= word, _TERMS.c.term < following).limit(_MOST_TERMS)
+    last = word + chr(sys.maxunicode) * 2
+    known = select(_TERMS.c.term).where(_TERMS.c.term >= word, _TERMS.c.term <= last).limit(_MOST_TERMS)
     terms = [row.term for row in await read(known)]
     if len(terms) == _MOST_TERMS:
         yield Search(source=ANALYSES, at=ANALYSES.c.at, where=older)

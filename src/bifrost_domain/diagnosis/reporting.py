@@ -37,7 +37,7 @@ _T = {
     ),
     "unseen": Text("No line was as severe as was asked for.", "요청한 수준만큼 심각한 줄이 없습니다."),
     "unseen_why": Text(
-        "The lines that were left out were read and counted, and not looked at: they may tell of a failure all the same.",
+        "The lines that were left out were read and counted, and not looked at: they may still tell of a failure.",
         "제외된 줄은 읽고 세기만 했을 뿐 살펴보지 않았습니다. 그 안에 실패가 있을 수 있습니다.",
     ),
     "unknown": Text(

@@ -65,6 +65,7 @@ def _selected(command: Any) -> Any:
         click.option("--until", metavar="TIME", help=_("Made before TIME.")),
         click.option("--since", metavar="TIME", help=_("Made at TIME or after; 2h, 7d count back from now.")),
         click.option("--fingerprint", metavar="ID", help=_("Of this incident.")),
+        click.option("--cached/--not-cached", default=None, help=_("Answered from the cache, or anew.")),
         click.option("--source", metavar="NAME", help=_("Of this source, as it was typed.")),
         click.option("--provider", metavar="NAME", help=_("Written by this provider.")),
         click.option("--category", type=click.Choice([str(item) for item in Category]), help=_("Of this category.")),

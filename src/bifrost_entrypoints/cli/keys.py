@@ -97,7 +97,17 @@ def create(
 @FORMAT
 @common
 def list_(common: Common, kind: str, every: bool) -> None:
-    found = with_bifrost(common, lambda bifrost: bifrost.keyring.all())
+    async def find(bifrost: Application) -> tuple[Sequence[ApiKey], Sequence[ApiKey]]:
+        found = await bifrost.keyring.all()
+        return found, bifrost.keyring.without_pepper(found)
+
+    found, unchecked = with_bifrost(common, find)
+    if unchecked:
+        common.talk().notice(
+            _("not usable, since the pepper they were hashed with is not in keys.peppers: {ids}").format(
+                ids=", ".join(key.id for key in unchecked)
+            )
+        )
     now = datetime.now(UTC)
     shown = [key for key in found if every or domain.status(key, now) in (domain.Status.ACTIVE, domain.Status.NOT_YET)]
     if kind == "json":
