@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import count
 
 import msgspec
@@ -106,9 +106,10 @@ class Request(Struct, frozen=True, kw_only=True):
 
     `provider` is None (as configured), "auto", "heuristic" or an entry's name; `model` overrides the entry's model.
     `prompt` is the wording to ask with, None for the one in production; `variables` are values for those it declares.
-    `minimum`, `since` and `until` filter what is looked at. `timeout` (seconds) and `max_cost` (dollars) are the user's
-    own limits: reaching one raises LimitReached after the report that exists was delivered. Without `fallback` a
-    failing provider or storage raises instead of giving way. `key` is the family of the API key that asks.
+    `minimum`, `since` and `until` filter what is looked at; `zone` is that of times in the logs that name none.
+    `timeout` (seconds) and `max_cost` (dollars) are the user's own limits: reaching one raises LimitReached after the
+    report that exists was delivered. Without `fallback` a failing provider or storage raises instead of giving way.
+    `key` is the family of the API key that asks.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Request(Struct, frozen=True, kw_only=True):
     minimum: Level | None = None
     since: datetime | None = None
     until: datetime | None = None
+    zone: tzinfo = UTC
     budget: int | None = None
     use_cache: bool = True
     fallback: bool = True
@@ -657,7 +659,7 @@ class _Intake:
             since=request.since,
             until=request.until,
             minimum=request.minimum,
-            reference=self._analyst._clock(),
+            reference=self._analyst._clock().astimezone(request.zone),
             templates=self._templates,
             shard=shard,
         )
@@ -715,7 +717,8 @@ class _Intake:
             f"no line of {self._request.name} lies in the asked time ({asked}): its times run from "
             f"{min(first for first, _ in spans):%Y-%m-%dT%H:%M:%SZ} to "
             f"{max(last for _, last in spans):%Y-%m-%dT%H:%M:%SZ}",
-            hint="times without a zone are read as UTC; leave --since and --until out to see them",
+            hint="times without a zone are read as UTC unless --time-zone says otherwise; without --since and --until "
+            "all lines are looked at",
         )
 
     async def named(self, digest: Digest) -> Digest:

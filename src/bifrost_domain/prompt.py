@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 import re2
@@ -83,9 +84,14 @@ class Prompt(Struct, frozen=True, kw_only=True):
 VARIABLES = ("language", "fence", "coverage", "log")
 MAX_TEXT = 20_000
 """Characters of a system or user text."""
+MAX_LINES = 1_000
+"""Lines of a system or user text; telling two texts apart takes more than linear time."""
 MAX_VALUE = 2_000
 """Characters of a variable's value."""
+MAX_PLACES = 50
+"""Places of declared variables in both texts: with MAX_VALUE, a bound for what they fill in."""
 MAX_MESSAGE = 500
+MAX_AUTHOR = 200
 
 ROOT_CAUSE = PromptVersion(
     name="root-cause",
@@ -133,24 +139,40 @@ def find(reference: str, published: Iterable[PromptVersion] = PUBLISHED) -> Prom
 _NAME = re2.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VARIABLE = re2.compile(r"[a-z][a-z0-9_]{0,39}")
 _PLACE = re2.compile(r"\{\{([^{}]*)\}\}")
-_UNSEEN = re2.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}]")
+_UNSEEN = re2.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}\x{34f}\x{115f}\x{1160}\x{17b4}\x{17b5}\x{3164}\x{ffa0}"
+    r"\x{fe00}-\x{fe0e}\x{e0100}-\x{e01ef}]"
+)
+"""Control and format characters, tags, fillers and variation selectors but that of emoji: they hide text from a reader
+that a model reads. Tabs and ends of lines are none."""
+
+
+def is_name(name: str) -> bool:
+    return bool(_NAME.fullmatch(name))
 
 
 def check_name(name: str) -> None:
     """Raises BadPrompt for what cannot be a prompt's name."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise BadPrompt(
             f"{name[:80]!r} cannot be a prompt's name", hint="use a-z, 0-9, dots, dashes and underscores, at most 64"
         )
 
 
 def check_label(label: str) -> None:
-    """Raises BadPrompt for what cannot be a label. Digits alone are a version."""
-    if not _NAME.fullmatch(label) or label.isdecimal():
+    """Raises BadPrompt for what cannot be a label. Digits alone are a version, and `v3` would pass for one."""
+    if not _NAME.fullmatch(label) or label.removeprefix("v").isdecimal():
         raise BadPrompt(
             f"{label[:80]!r} cannot be a label",
-            hint="use a-z, 0-9, dots, dashes and underscores, not digits alone, at most 64",
+            hint="use a-z, 0-9, dots, dashes and underscores, not a number such as 3 or v3, at most 64",
         )
+
+
+def check_message(message: str) -> None:
+    """Raises BadPrompt for what cannot be the message of a version or of a move."""
+    if len(message) > MAX_MESSAGE:
+        raise BadPrompt(f"the message has {len(message):,} characters, {MAX_MESSAGE} are allowed")
+    _check_characters("the message", message)
 
 
 def check_value(name: str, value: str) -> None:
@@ -168,50 +190,68 @@ def check(version: PromptVersion) -> None:
     system text has to name the fence: what is between the two is data, and the model must be told so.
     """
     check_name(version.name)
+    check_message(version.message)
+    if len(version.author) > MAX_AUTHOR:
+        raise BadPrompt(f"the author has {len(version.author):,} characters, {MAX_AUTHOR} are allowed")
+    _check_characters("the author", version.author)
     for name, value in version.variables.items():
         if not _VARIABLE.fullmatch(name):
             raise BadPrompt(f"{name[:80]!r} cannot be a variable's name", hint="use a-z, 0-9 and underscores")
         if name in VARIABLES:
             raise BadPrompt(f"the variable {name} is built in and cannot be declared", hint="choose another name")
         check_value(name, value)
-    used: set[str] = set()
+    used: list[str] = []
     for part, text in (("system", version.system), ("user", version.user)):
         if not text.strip():
             raise BadPrompt(f"the {part} text is empty")
         if len(text) > MAX_TEXT:
             raise BadPrompt(f"the {part} text has {len(text):,} characters, {MAX_TEXT:,} are allowed")
+        if (lines := text.count("\n") + 1) > MAX_LINES:
+            raise BadPrompt(f"the {part} text has {lines:,} lines, {MAX_LINES:,} are allowed")
         _check_characters(f"the {part} text", text)
-        used |= {name.strip() for name in _PLACE.findall(text)}
-        rest = _PLACE.sub("", text)
-        for brackets in ("{{", "}}"):
-            if brackets in rest:
-                raise BadPrompt(f"the {part} text has {brackets} that belongs to no variable", hint="write {{name}}")
-    if unknown := sorted(used - set(VARIABLES) - set(version.variables)):
+        used += places(text, f"the {part} text")
+    if unknown := sorted(set(used) - set(VARIABLES) - set(version.variables)):
         raise BadPrompt(
             f"the variable {unknown[0][:40]!r} is used and not declared",
             hint=f"declare it with a value, or use one of {', '.join(VARIABLES)}",
         )
-    if unused := sorted(set(version.variables) - used):
+    if unused := sorted(set(version.variables) - set(used)):
         raise BadPrompt(f"the variable {unused[0]} is declared and not used")
-    if len(version.message) > MAX_MESSAGE:
-        raise BadPrompt(f"the message has {len(version.message):,} characters, {MAX_MESSAGE} are allowed")
-    _check_characters("the message", version.message)
+    if (filled := sum(name in version.variables for name in used)) > MAX_PLACES:
+        raise BadPrompt(f"declared variables stand in {filled:,} places, {MAX_PLACES} are allowed")
     _check_fence(version)
 
 
+def places(text: str, what: str = "the text") -> list[str]:
+    """The name in each place of a variable, in order. Raises BadPrompt for brackets that belong to none."""
+    return _parts(text, what)[1]
+
+
+def _parts(text: str, what: str) -> tuple[list[str], list[str]]:
+    """The pieces before, between and after the places of variables, one more than there are places; and the names."""
+    pieces = _PLACE.split(text)
+    literals, names = pieces[::2], [name.strip() for name in pieces[1::2]]
+    for brackets in ("{{", "}}"):
+        if any(brackets in literal for literal in literals):
+            raise BadPrompt(
+                f"{what} has {brackets} that belongs to no variable",
+                hint="a variable is {{name}}; put a space between brackets that are meant as such",
+            )
+    return literals, names
+
+
 def _check_fence(version: PromptVersion) -> None:
-    places = [name.strip() for name in _PLACE.findall(version.user)]
-    rows = [row.strip().replace(" ", "") for row in version.user.split("\n")]
-    fenced = [place for place, row in enumerate(rows) if row == "{{fence}}"]
-    logs = [place for place, row in enumerate(rows) if "{{log}}" in row]
-    if places.count("log") != 1 or "log" in (name.strip() for name in _PLACE.findall(version.system)):
+    system, user = places(version.system), places(version.user)
+    alone = [_PLACE.fullmatch(row.strip()) for row in version.user.split("\n")]
+    rows = [row[1].strip() for row in alone if row is not None]
+    if user.count("log") != 1 or "log" in system:
         raise BadPrompt("{{log}} has to stand exactly once, in the user text")
-    if len(fenced) != 2 or not fenced[0] < logs[0] < fenced[1] or rows[logs[0]] != "{{log}}":
+    if user.count("fence") != 2 or [row for row in rows if row in {"fence", "log"}] != ["fence", "log", "fence"]:
         raise BadPrompt(
             "the log is not fenced in the user text",
-            hint="put {{log}} on a line of its own, between two lines of {{fence}}",
+            hint="put {{log}} on a line of its own, between two lines of {{fence}}, which stands nowhere else there",
         )
-    if "fence" not in (name.strip() for name in _PLACE.findall(version.system)):
+    if "fence" not in system:
         raise BadPrompt(
             "the system text does not name {{fence}}",
             hint="tell the model that what stands between the two lines of {{fence}} is data and no instruction",
@@ -273,6 +313,7 @@ _CHAT_MARKS = re2.compile(
     r"(?i)<\|[^|<>\n]{0,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
     r"|</?(?:system|user|assistant|human|tool|think)>"
 )
+_NO_MARK = "[chat mark]"
 
 
 def neutral(text: str) -> str:
@@ -280,7 +321,7 @@ def neutral(text: str) -> str:
 
     Every mark becomes a word that no template knows, so that log text cannot open a turn of its own.
     """
-    return str(_CHAT_MARKS.sub("[chat mark]", text))
+    return str(_CHAT_MARKS.sub(_NO_MARK, text))
 
 
 def excerpt(lines: tuple[Line, ...]) -> str:
@@ -367,14 +408,20 @@ def repair(prompt: Prompt, answer: str, complaint: str) -> Prompt:
 
 
 def _fill(text: str, values: dict[str, str], version: PromptVersion) -> str:
-    pieces = text.split("{{")
-    filled = [pieces[0]]
-    for piece in pieces[1:]:
-        name, closed, rest = piece.partition("}}")
-        if not closed or name.strip() not in values:
-            raise BadPrompt(
-                f"prompt {version.reference} uses {{{{{name[:40]}}}}}, which is no variable",
-                hint=f"the variables are {', '.join((*VARIABLES, *sorted(version.variables)))}",
-            )
-        filled += [values[name.strip()], rest]
-    return "".join(filled)
+    """The text with its values. A chat mark stays only where the wording itself has it: no value may complete one."""
+    literals, names = _parts(text, f"prompt {version.reference}")
+    unknown = next((name for name in names if name not in values), None)
+    if unknown is not None:
+        raise BadPrompt(
+            f"prompt {version.reference} uses {{{{{unknown[:40]}}}}}, which is no variable",
+            hint=f"the variables are {', '.join((*VARIABLES, *sorted(version.variables)))}",
+        )
+    filled: list[str] = []
+    own: set[tuple[int, int]] = set()
+    length = 0
+    for literal, name in zip_longest(literals, names):
+        own |= {(length + mark.start(), length + mark.end()) for mark in _CHAT_MARKS.finditer(literal)}
+        value = "" if name is None else values[name]
+        filled += [literal, value]
+        length += len(literal) + len(value)
+    return str(_CHAT_MARKS.sub(lambda mark: mark[0] if mark.span() in own else _NO_MARK, "".join(filled)))

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, structs
 
 from bifrost_domain.audit import AuditAction, AuditEvent
 from bifrost_domain.errors import BadPrompt, Conflict, PromptNotFound, PromptVersionExists, StorageUnavailable
+from bifrost_domain.logs.redaction import Redactor
 from bifrost_domain.ports import Clock, NewId, PromptRepository, Storage
 from bifrost_domain.prompt import (
     PUBLISHED,
@@ -18,6 +19,9 @@ from bifrost_domain.prompt import (
     PromptVersion,
     check,
     check_label,
+    check_message,
+    check_name,
+    is_name,
 )
 
 PRODUCTION = "production"
@@ -37,16 +41,20 @@ class Labelled(Struct, frozen=True, kw_only=True):
 
 
 class PromptFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One version as a file: JSON, its texts as lists of lines, so that a version control system shows changes well."""
+    """One version as a file: JSON, its texts as lists of lines, so that a version control system shows changes well.
+
+    An exported file has them all; one written by hand may leave out what has a default here. Without a checksum its
+    wording is taken as it stands.
+    """
 
     bifrost_prompt: int
     name: str
     version: int
-    checksum: str
+    checksum: str | None = None
     author: str
-    message: str
-    created_at: Annotated[datetime, Meta(tz=True)] | None
-    variables: dict[str, str]
+    message: str = ""
+    created_at: Annotated[datetime, Meta(tz=True)] | None = None
+    variables: dict[str, str] = {}
     system: list[str]
     user: list[str]
 
@@ -70,7 +78,7 @@ class PromptBook:
     async def prompt(self, name: str) -> Labelled:
         """Raises PromptNotFound."""
         prompts = await self._prompts()
-        versions = tuple(await prompts.versions(name))
+        versions = tuple(await prompts.versions(name)) if is_name(name) else ()
         if not versions:
             raise PromptNotFound(
                 f"there is no prompt {name[:80]!r}", hint=f"there are {', '.join(await prompts.names())}"
@@ -88,7 +96,7 @@ class PromptBook:
         numbers = {version.version: version for version in prompt.versions}
         if not at:
             return numbers[prompt.labels.get(PRODUCTION, max(numbers))]
-        number = int(where) if where.isdecimal() and len(where) < 10 else prompt.labels.get(where)
+        number = int(where) if where.isascii() and where.isdecimal() and len(where) < 10 else prompt.labels.get(where)
         if number not in numbers:
             known = [*map(str, sorted(numbers)), *sorted(prompt.labels)]
             raise PromptNotFound(
@@ -106,7 +114,11 @@ class PromptBook:
         author: str,
         message: str = "",
     ) -> PromptVersion:
-        """A new version with the next free number; the newest one again where it reads the same. Raises BadPrompt."""
+        """A new version with the next free number; the newest one again where it reads the same.
+
+        Raises BadPrompt for what `prompt.check` refuses, and for a text with a secret in it; Conflict.
+        """
+        check_name(name)
         prompts = await self._prompts()
         for _ in range(TRIES):
             versions = await prompts.versions(name)
@@ -121,6 +133,7 @@ class PromptBook:
                 created_at=self._clock(),
             )
             check(version)
+            check_secrets(version)
             if versions and versions[-1].checksum == version.checksum:
                 return versions[-1]
             try:
@@ -136,12 +149,18 @@ class PromptBook:
         return await self._move(name, lambda moves: (label, version, False), by=by, message=message)
 
     async def rollback(self, name: str, label: str = PRODUCTION, *, by: str, message: str = "") -> LabelMove:
-        """Put a label back where it was before; done again, it goes further back. Raises Conflict at its beginning."""
+        """Put a label back where it was before; done again, it goes further back.
+
+        Raises PromptNotFound, BadPrompt for the message, and Conflict where it was nowhere before.
+        """
 
         def back(moves: Sequence[LabelMove]) -> tuple[str, int, bool]:
             trail = way_back(moves, label)
             if len(trail) < 2:
-                raise Conflict(f"the label {label[:80]!r} of prompt {name} has nowhere to go back to")
+                raise Conflict(
+                    f"the label {label[:80]!r} of prompt {name} has nowhere to go back to",
+                    hint=f"it is where it began, on {trail[0]}" if trail else _labels_there(moves),
+                )
             return label, trail[-2], True
 
         return await self._move(name, back, by=by, message=message)
@@ -151,33 +170,41 @@ class PromptBook:
         return {file_name(version): to_file(version) for version in (await self.prompt(name)).versions}
 
     async def take(self, files: Iterable[bytes], *, by: str) -> tuple[list[PromptVersion], list[PromptVersion]]:
-        """Publish the versions of exported files under their own numbers: those taken, and those that were there.
+        """Publish the versions of files under their own numbers: those taken, and those that were there.
 
-        Raises BadPrompt for a file that is none or whose wording cannot be published; Conflict where a number is taken
-        by another wording, or lies beyond the next free one. Versions before the one at fault stay taken.
+        Raises BadPrompt for a file that is none or whose wording cannot be published, before any is taken; Conflict
+        where a number is taken by another wording, or lies beyond the next free one. Versions before that stay taken.
         """
         prompts = await self._prompts()
+        versions = sorted(map(from_file, files), key=lambda version: (version.name, version.version))
+        for version in versions:
+            check_secrets(version)
         taken: list[PromptVersion] = []
         known: list[PromptVersion] = []
-        for version in sorted(map(from_file, files), key=lambda version: (version.name, version.version)):
-            there = {found.version: found for found in await prompts.versions(version.name)}
-            same = there.get(version.version)
-            if same is not None and same.checksum != version.checksum:
-                raise Conflict(
-                    f"{version.reference} is there already, with another wording",
-                    hint="give the file a free version number, or create a new version from it",
-                )
-            if same is not None:
-                known.append(version)
-                continue
-            if version.version != max(there, default=0) + 1:
-                raise Conflict(
-                    f"{version.reference} leaves a gap: the next version is {max(there, default=0) + 1}",
-                    hint="import the versions before it as well",
-                )
-            await self._keep(prompts, version, by)
-            taken.append(version)
+        for version in versions:
+            (taken if await self._take(prompts, version, by) else known).append(version)
         return taken, known
+
+    async def _take(self, prompts: PromptRepository, version: PromptVersion, by: str) -> bool:
+        there = {found.version: found for found in await prompts.versions(version.name)}
+        same = there.get(version.version)
+        if same is not None and same.checksum != version.checksum:
+            raise Conflict(
+                f"{version.reference} is there already, with another wording",
+                hint="give the file a free version number, or create a new version from it",
+            )
+        if same is not None:
+            return False
+        if version.version != max(there, default=0) + 1:
+            raise Conflict(
+                f"{version.reference} leaves a gap: the next version is {max(there, default=0) + 1}",
+                hint="import the versions before it as well",
+            )
+        try:
+            await self._keep(prompts, version, by)
+        except PromptVersionExists:
+            return await self._take(prompts, version, by)
+        return True
 
     async def _move(
         self,
@@ -187,6 +214,8 @@ class PromptBook:
         by: str,
         message: str,
     ) -> LabelMove:
+        check_message(message)
+        await self.prompt(name)
         prompts = await self._prompts()
         for _ in range(TRIES):
             moves = await prompts.moves(name)
@@ -258,6 +287,23 @@ async def in_production(book: PromptBook, reference: str | None) -> PromptVersio
         return await book.find(ROOT_CAUSE.name)
     except StorageUnavailable:
         return ROOT_CAUSE
+
+
+def check_secrets(version: PromptVersion) -> None:
+    """Raises BadPrompt for a text with a secret in it: a version is never erased, and goes to models and into files."""
+    redactor = Redactor(b"", pii=False)
+    texts = {"system text": version.system, "user text": version.user, "message": version.message}
+    texts |= {f"value of {name}": value for name, value in version.variables.items()}
+    for what, text in texts.items():
+        for number, row in enumerate(redactor.lines(text.split("\n")), 1):
+            if row.kinds:
+                raise BadPrompt(
+                    f"line {number} of the {what} has what looks like a secret ({row.kinds[0]})", hint="take it out"
+                )
+
+
+def _labels_there(moves: Iterable[LabelMove]) -> str:
+    return f"the labels are {', '.join(sorted(placed(moves))) or 'none'}"
 
 
 def placed(moves: Iterable[LabelMove]) -> dict[str, int]:
@@ -338,9 +384,10 @@ def from_file(content: bytes) -> PromptVersion:
     check(version)
     if version.version < 1:
         raise BadPrompt(f"a version is 1 or more, not {version.version}")
-    if version.checksum != file.checksum:
+    if file.checksum is not None and version.checksum != file.checksum:
         raise BadPrompt(
             f"the wording of {version.reference} is not that of its checksum",
-            hint="a version never changes: publish edited texts with `bifrost prompts create`",
+            hint="a version never changes: give edited texts the next number and no checksum, or publish them with "
+            "`bifrost prompts create`",
         )
     return version

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta, Struct
@@ -111,7 +112,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     provider: `auto`, `heuristic`, or the name of an entry of `providers`. order: the entries that `auto` tries, first
     to last, before the heuristic; empty means offline. providers: named entries, each with its `kind` and that kind's
     options; `ollama` and `bedrock` exist without a file. language: of reports and labels, `auto` takes the locale's.
-    prompt: the wording to ask with: NAME (that in production), NAME@VERSION or NAME@LABEL.
+    prompt: the wording to ask with: NAME (that in production), NAME@VERSION or NAME@LABEL. time_zone: of times in logs
+    and options that name none: `local`, or a name such as Asia/Seoul.
     """
 
     provider: str = "auto"
@@ -126,6 +128,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     history: History = History()
     keys: Keys = Keys()
     prompt: str = "root-cause"
+    time_zone: str = "UTC"
 
     def entry(self, name: str) -> tuple[str, dict[str, Any]]:
         """Kind and options of the provider entry `name`. Raises ConfigurationError, with the names there are."""
@@ -363,3 +366,29 @@ def cache_ttl(settings: Settings) -> timedelta:
 def retention(settings: Settings) -> timedelta | None:
     days = settings.history.retention_days
     return None if days is None else timedelta(days=days)
+
+
+def time_zone(settings: Settings, environment: Mapping[str, str] = os.environ) -> tzinfo:
+    """The zone of times that name none. Raises ConfigurationError for one that is not known here."""
+    name = settings.time_zone
+    if name.upper() == "UTC":
+        return UTC
+    if name == "local":
+        name = environment.get("TZ", "").removeprefix(":")
+        if not name:
+            return _machine_zone()
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"there is no time zone {name!r} on this machine", hint="write local, UTC, or a name such as Asia/Seoul"
+        ) from error
+
+
+def _machine_zone() -> tzinfo:
+    """That of /etc/localtime, with its changes of summer and winter; where it cannot be read, the present offset."""
+    try:
+        with open("/etc/localtime", "rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        return datetime.now().astimezone().tzinfo or UTC

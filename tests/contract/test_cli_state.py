@@ -102,6 +102,20 @@ def test_without_a_lasting_installation_key_no_key_is_made(run: Run, database: d
     run("keys", "create", "ci", XDG_DATA_HOME="/proc/nowhere", BIFROST_KEYS__PEPPERS=json.dumps({"1": "p" * 32}))
 
 
+def test_the_doctor_sees_keys_that_can_no_longer_be_checked(run: Run) -> None:
+    def keys_of(**more: str) -> dict[str, str]:
+        code = 3 if more else 0
+        checks = data(run("doctor", "--format", "json", code=code, **more))["checks"]
+        found: dict[str, str] = next(check for check in checks if check["name"] == "api keys")
+        return found
+
+    run("keys", "create", "ci")
+    assert (keys_of()["status"], keys_of()["detail"]) == ("ok", "1 stored")
+    lost = keys_of(BIFROST_KEYS__PEPPERS=json.dumps({"2": "p" * 32}))
+    assert lost["status"] == "failed"
+    assert "keys.peppers" in lost["hint"]
+
+
 def test_a_prompt_is_written_labelled_compared_and_rolled_back(run: Run, tmp_path: Path) -> None:
     (tmp_path / "app.log").write_text(LOG)
     built_in = data(run("prompts", "show", "root-cause@1", "--format", "json"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from bifrost_adapters.slots import open_slot
 from bifrost_domain.errors import Unauthenticated
 from bifrost_domain.keyring import KeyRing
+from bifrost_domain.keys import Limit
 from bifrost_domain.ports import Cache, Storage
 from tests.contract.servers.valkey import Valkey
 from tests.faults import Row
@@ -88,7 +89,7 @@ async def revocation(workdir: Path, quick: bool) -> list[Row]:
                 open_slot("cache", "redis", {"url": url}) as cache,
             ):
                 ring = a_ring(storage, cache)
-                issued = await ring.issue("ci", actor="me")
+                issued = await ring.issue("ci", limit=Limit(per_minute=10**6), actor="me")
                 other = await asyncio.create_subprocess_exec(
                     sys.executable,
                     "-m",
@@ -128,20 +129,23 @@ async def revocation(workdir: Path, quick: bool) -> list[Row]:
 
 
 async def use_until_refused(path: str, url: str) -> None:
-    """The other process: says when the key that it reads from its input is no longer good."""
+    """The other process: says when the key that it reads from its input is no longer good.
+
+    Each use counts in Redis too, so that what becomes of Redis is in its way.
+    """
     text = sys.stdin.readline().strip()
     async with (
         open_slot("storage", "sqlite", {"path": path}) as storage,
         open_slot("cache", "redis", {"url": url}) as cache,
     ):
         ring = a_ring(storage, cache)
-        await ring.authenticate(text)
+        await ring.throttle(await ring.authenticate(text, address="10.0.0.1"))
         sys.stdout.write("accepted\n")
         sys.stdout.flush()
         accepted = 0
         while True:
             try:
-                await ring.authenticate(text)
+                await ring.throttle(await ring.authenticate(text, address="10.0.0.1"))
                 accepted += 1
             except Unauthenticated:
                 sys.stdout.write(json.dumps({"refused_at": time.time(), "accepted": accepted}) + "\n")

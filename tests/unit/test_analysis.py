@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -759,3 +759,12 @@ async def test_a_time_in_which_no_line_lies_is_no_good_news(models: dict[str, La
     with pytest.raises(NoLineInRange, match="none has a time"):
         await stage.run("ERROR no time here", since=datetime(2026, 11, 21, tzinfo=UTC))
     assert await stage.stored() == []
+
+
+async def test_times_without_a_zone_are_in_that_of_the_request(make: Any) -> None:
+    text = "2026-11-20 12:05:50 INFO begun\n2026-11-20 12:05:54 ERROR FATAL: sorry, too many clients already\n"
+    seoul = timezone(timedelta(hours=9))
+    wish = {"since": datetime(2026, 11, 20, 3, tzinfo=UTC), "until": datetime(2026, 11, 20, 4, tzinfo=UTC)}
+    assert (await make().result(text, zone=seoul, **wish)).report.category is Category.DATABASE
+    with pytest.raises(NoLineInRange, match="12:05:50Z to 2026-11-20T12:05:54Z"):
+        await make().result(text, **wish)

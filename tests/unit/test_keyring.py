@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -47,11 +48,14 @@ class World:
         self.gate: asyncio.Event | None = None
 
     def ring(self, **changes: Any) -> KeyRing:
-        settings: dict[str, Any] = {"peppers": PEPPERS, "entropy": entropy(next(_seeds))}
+        settings: dict[str, Any] = {
+            "peppers": PEPPERS,
+            "entropy": entropy(next(_seeds)),
+            "clock": lambda: self.now,
+        }
         return KeyRing(
             open_storage=self.open_storage,
             open_cache=self.open_cache,
-            clock=lambda: self.now,
             monotonic=lambda: self.now.timestamp(),
             new_id=an_id,
             **(settings | changes),
@@ -148,6 +152,40 @@ async def test_a_revoked_key_is_refused_here_at_once_and_elsewhere_within_five_s
         world.advance(1)
     assert refused_after is not None
     assert refused_after <= 5
+
+
+@pytest.mark.parametrize("remembered_for", [0.0, 2.0, 4.4])
+async def test_however_fresh_the_memory_of_it_a_revoked_key_is_refused_within_five_seconds(
+    world: World, remembered_for: float
+) -> None:
+    here, there = world.ring(), world.ring()
+    issued = await here.issue("ci", actor="me")
+    await there.authenticate(issued.text)
+    world.advance(remembered_for)
+    await here.revoke(issued.key.id, actor="me")
+    world.advance(5 - remembered_for)
+    with pytest.raises(Unauthenticated):
+        await there.authenticate(issued.text)
+
+
+@pytest.mark.parametrize("change", ["revoke", "rotate"])
+async def test_a_request_between_the_order_and_its_end_keeps_nothing(world: World, ring: KeyRing, change: str) -> None:
+    """Langfuse dropped a key from its cache and then deleted it: a request in between brought it back."""
+    issued = await ring.issue("ci", actor="me")
+    await ring.authenticate(issued.text)
+    update = world.storage.keys.update
+
+    async def with_a_request_before(*arguments: Any, **named: Any) -> ApiKey:
+        assert await ring.authenticate(issued.text)
+        return await update(*arguments, **named)
+
+    world.storage.keys.update = with_a_request_before  # type: ignore[method-assign]
+    if change == "revoke":
+        await ring.revoke(issued.key.id, actor="me")
+    else:
+        await ring.rotate(issued.key.id, overlap=timedelta(0), actor="me")
+    with pytest.raises(Unauthenticated):
+        await ring.authenticate(issued.text)
 
 
 async def test_an_admin_key_is_no_exception(world: World, ring: KeyRing) -> None:
@@ -442,6 +480,36 @@ async def test_requests_are_limited_over_any_minute(world: World, cache_down: bo
     assert all(0 < wait <= 120 for wait in waits)
 
 
+async def test_the_turn_of_a_minute_does_not_double_the_limit(world: World, ring: KeyRing) -> None:
+    key = (await ring.issue("ci", limit=Limit(per_minute=10), actor="me")).key
+    world.advance(59 - world.now.timestamp() % 60)
+    for _ in range(10):
+        await ring.throttle(key)
+    world.advance(2)
+    with pytest.raises(RateLimited) as raised:
+        await ring.throttle(key)
+    assert raised.value.retry_after == pytest.approx(5, abs=0.01)
+
+
+async def test_a_cache_that_fails_in_the_middle_gives_nothing_away(world: World, ring: KeyRing) -> None:
+    key = (await ring.issue("ci", limit=Limit(per_minute=1), actor="me")).key
+    await ring.throttle(key)
+    asked = count()
+
+    async def fail_at_the_third() -> Cache:
+        if next(asked) >= 2:
+            raise CacheUnavailable("down")
+        return world.cache
+
+    world.open_cache = fail_at_the_third  # type: ignore[method-assign]
+    ring = world.ring()
+    with pytest.raises(RateLimited):
+        await ring.throttle(key)
+    await ring.throttle(key)
+    with pytest.raises(RateLimited):
+        await ring.throttle(key)
+
+
 async def test_after_the_time_that_was_told_one_more_is_let_through(world: World, ring: KeyRing) -> None:
     key = (await ring.issue("ci", limit=Limit(per_minute=5), actor="me")).key
     for start in (0.0, 13.0, 31.0):
@@ -579,6 +647,25 @@ async def test_a_use_that_cannot_be_written_down_is_kept_for_the_next_time(world
     assert (await ring.show(issued.key.id)).last_used_at == START
 
 
+@pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(days=1), timedelta(seconds=-61)], ids=str)
+async def test_a_clock_that_jumps_moves_no_promise(world: World, jump: timedelta) -> None:
+    """What is remembered ends by the monotonic clock; nothing is negative (F26)."""
+    skew = timedelta(0)
+    here, there = world.ring(), world.ring(clock=lambda: world.now + skew)
+    issued = await here.issue("ci", limit=Limit(per_minute=5), actor="me")
+    for _ in range(3):
+        await there.throttle(await there.authenticate(issued.text, address="10.0.0.1"))
+    skew = jump
+    quota = await there.throttle(await there.authenticate(issued.text, address="10.0.0.1"))
+    assert 0 <= quota.remaining <= quota.limit
+    assert 0 < quota.reset <= 60
+    await there.flush()
+    await here.revoke(issued.key.id, actor="me")
+    world.advance(domain.KNOWN_SECONDS)
+    with pytest.raises(Unauthenticated):
+        await there.authenticate(issued.text, address="10.0.0.1")
+
+
 class Ring(RuleBasedStateMachine):
     """Keys made, used, rotated and revoked in any order on two replicas, against a plain model of which are good."""
 
@@ -594,6 +681,7 @@ class Ring(RuleBasedStateMachine):
         self.texts: list[str] = []
         self.ends: list[datetime] = []
         self.changed: list[datetime] = []
+        self.changed_by: list[int] = []
         self.rotated: set[int] = set()
 
     def run(self, work: Any) -> Any:
@@ -610,6 +698,7 @@ class Ring(RuleBasedStateMachine):
         self.texts.append(issued.text)
         self.ends.append(self.world.now + lifetime)
         self.changed.append(self.world.now)
+        self.changed_by.append(replica)
 
     @rule(seconds=st.sampled_from([0.5, 1, 3, 5, 3600, 40_000]))
     def wait(self, seconds: float) -> None:
@@ -622,6 +711,7 @@ class Ring(RuleBasedStateMachine):
             self.run(self.rings[replica].revoke(keys.parse(self.texts[place]).id, actor="me"))
             if self.ends[place] > self.world.now:
                 self.ends[place], self.changed[place] = self.world.now, self.world.now
+                self.changed_by[place] = replica
             self.rotated.add(place)
 
     @rule(replica=st.integers(0, 1), place=st.integers(0, 50), hours=st.integers(0, 20))
@@ -639,17 +729,18 @@ class Ring(RuleBasedStateMachine):
         issued = self.run(rotating)
         self.rotated.add(place)
         self.ends[place] = min(self.ends[place], self.world.now + timedelta(hours=hours))
-        self.changed[place] = self.world.now
+        self.changed[place], self.changed_by[place] = self.world.now, replica
         self.texts.append(issued.text)
         self.ends.append(issued.key.expires_at)
         self.changed.append(self.world.now)
+        self.changed_by.append(replica)
 
     @rule(replica=st.integers(0, 1), place=st.integers(0, 50))
     def use(self, replica: int, place: int) -> None:
         if not self.texts:
             return
         place %= len(self.texts)
-        settled = self.world.now - self.changed[place] >= timedelta(seconds=domain.KNOWN_SECONDS)
+        settled = self._settled(replica, place)
         good = self.world.now < self.ends[place]
         try:
             self.run(self.rings[replica].authenticate(self.texts[place]))
@@ -676,16 +767,21 @@ class Ring(RuleBasedStateMachine):
         self.world.cache_down = down
         self.run(self.rings[replica].flush())
 
-    @rule(place=st.integers(0, 50))
-    def lose_the_storage(self, place: int) -> None:
+    def _settled(self, replica: int, place: int) -> bool:
+        """Whether the replica has to know of the last change: its own at once, another's in time."""
+        passed = self.world.now - self.changed[place]
+        return self.changed_by[place] == replica or passed >= timedelta(seconds=domain.KNOWN_SECONDS)
+
+    @rule(replica=st.integers(0, 1), place=st.integers(0, 50))
+    def lose_the_storage(self, replica: int, place: int) -> None:
         """Without it a key is good, or it is not known whether it is: never good for longer than it was."""
         if not self.texts:
             return
         place %= len(self.texts)
-        settled = self.world.now - self.changed[place] >= timedelta(seconds=domain.KNOWN_SECONDS)
+        settled = self._settled(replica, place)
         self.world.storage_down = True
         try:
-            self.run(self.rings[place % 2].authenticate(self.texts[place]))
+            self.run(self.rings[replica].authenticate(self.texts[place]))
         except (Unauthenticated, StorageUnavailable):
             pass
         else:

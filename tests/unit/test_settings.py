@@ -1,12 +1,13 @@
 """Settings come from one file, the environment and flags, in that order, and are refused where they are wrong."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bifrost_domain.errors import ConfigurationError
 from bifrost_domain.report import Language
-from bifrost_entrypoints.settings import MASK, Settings, default_path, flatten, load, locale_language
+from bifrost_entrypoints.settings import MASK, Settings, default_path, flatten, load, locale_language, time_zone
 
 
 @pytest.fixture
@@ -128,3 +129,19 @@ def test_the_locale_chooses_the_language(environment: dict[str, str], language: 
 def test_a_relative_xdg_path_is_ignored(tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "relative"}
     assert default_path(environment) == tmp_path / ".config" / "bifrost" / "config.yaml"
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "hours"),
+    [("UTC", {}, 0), ("Asia/Seoul", {}, 9), ("local", {"TZ": "Asia/Seoul"}, 9), ("local", {"TZ": ":Asia/Seoul"}, 9)],
+)
+def test_a_time_zone_is_named_or_that_of_the_machine(name: str, environment: dict[str, str], hours: int) -> None:
+    zone = time_zone(Settings(time_zone=name), environment)
+    assert datetime(2026, 11, 20, tzinfo=zone).utcoffset() == timedelta(hours=hours)
+    assert time_zone(Settings(time_zone="local"), {}) is not None
+
+
+@pytest.mark.parametrize("name", ["Nowhere/Land", "../etc/passwd", "", "a\0b"])
+def test_a_time_zone_that_is_not_there_is_told(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="no time zone"):
+        time_zone(Settings(time_zone=name), {})

@@ -71,7 +71,11 @@ class SqlPrompts:
             counted = await connection.execute(update(PROMPTS).where(seen).values(moves=after + 1))
             if counted.rowcount != 1:
                 raise Conflict(f"a label of prompt {move.name} was moved meanwhile", hint="look again, and try again")
-            row = msgspec.structs.asdict(move) | {"serial": after + 1, "at": _rows.place(move.at)}
+            row = msgspec.structs.asdict(move) | {
+                "serial": after + 1,
+                "at": _rows.place(move.at),
+                "by": _rows.storable(move.by),
+            }
             await connection.execute(insert(LABEL_MOVES), row)
             await _audit.append(connection, event)
 

@@ -43,7 +43,7 @@ from bifrost_entrypoints.cli.output import (
 )
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode, outcome
-from bifrost_entrypoints.settings import Settings
+from bifrost_entrypoints.settings import Settings, time_zone
 
 HELP = explained(
     _(
@@ -96,8 +96,15 @@ no path is named. Several paths make one report. Compressed files (.gz, .bz2, .x
 @click.option("--no-fallback", is_flag=True, help=_("Fail when the provider or the storage fails."))
 @click.option("--no-store", is_flag=True, help=_("Do not keep the analysis in the history."))
 @common
-def analyze(common: Common, dry_run: bool, language: str | None, pseudonyms: bool | None, **given: Any) -> int:
-    loaded = common.load(language=language, redaction__pseudonyms=pseudonyms)
+def analyze(
+    common: Common,
+    dry_run: bool,
+    language: str | None,
+    pseudonyms: bool | None,
+    time_zone: str | None,
+    **given: Any,
+) -> int:
+    loaded = common.load(language=language, redaction__pseudonyms=pseudonyms, time_zone=time_zone)
     run = _show_plan if dry_run else _analyse
     return asyncio.run(run(common, loaded.settings, **given))
 
@@ -183,7 +190,8 @@ async def _wishes(
 ) -> dict[str, Any]:
     if given["model"] is not None and not _asks_a_model(settings, given["provider"]):
         raise click.UsageError(_("--model needs a provider that has it: name one with --provider."))
-    start, end = window(since, until)
+    zone = time_zone(settings)
+    start, end = window(since, until, zone)
     return {
         "provider": given["provider"],
         "model": given["model"],
@@ -193,6 +201,7 @@ async def _wishes(
         "minimum": minimum(severity),
         "since": start,
         "until": end,
+        "zone": zone,
         "budget": given["budget"],
         "use_cache": not given["no_cache"],
         "timeout": given["timeout"],

@@ -23,7 +23,7 @@ from bifrost_entrypoints.cli.options import (
 from bifrost_entrypoints.cli.output import json_text, name_failed, plain, table, write
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
-from bifrost_entrypoints.settings import Settings
+from bifrost_entrypoints.settings import Settings, time_zone
 
 HELP = explained(
     _(
@@ -59,8 +59,9 @@ is printed; the smaller of both wins."""
 )
 @filters
 @common
-def digest(common: Common, pseudonyms: bool | None, **given: Any) -> int:
-    return asyncio.run(_digest(common, common.load(redaction__pseudonyms=pseudonyms).settings, **given))
+def digest(common: Common, pseudonyms: bool | None, time_zone: str | None, **given: Any) -> int:
+    loaded = common.load(redaction__pseudonyms=pseudonyms, time_zone=time_zone)
+    return asyncio.run(_digest(common, loaded.settings, **given))
 
 
 async def _digest(
@@ -79,9 +80,10 @@ async def _digest(
     talk = common.talk()
     tokens = budget or (settings.digest.budget if max_chars is None else None)
     bound = Budget(tokens=tokens, characters=max_chars)
-    start, end = window(since, until)
+    zone = time_zone(settings)
+    start, end = window(since, until, zone)
     async with open_inputs(paths) as inputs, open_application(settings) as bifrost:
-        wish = request(inputs, minimum=minimum(severity), since=start, until=end)
+        wish = request(inputs, minimum=minimum(severity), since=start, until=end, zone=zone)
         found, failed = await bifrost.analyst.digest(
             wish,
             bound,

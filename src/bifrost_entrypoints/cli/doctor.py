@@ -11,7 +11,7 @@ import click
 from msgspec import Struct
 
 from bifrost_domain.application import Application
-from bifrost_domain.errors import BifrostError
+from bifrost_domain.errors import BifrostError, ConfigurationError
 from bifrost_entrypoints.cli.config import check
 from bifrost_entrypoints.cli.options import Common, common, explained, positive
 from bifrost_entrypoints.cli.output import json_text, plain, table, write
@@ -74,6 +74,7 @@ async def _examine(loaded: Loaded, patience: float) -> list[Check]:
     async with open_application(settings) as bifrost:
         checks.append(await _tried("database", _database(bifrost), patience))
         checks.append(await _tried("cache", _cache(bifrost), patience))
+        checks.append(await _tried("api keys", _keys(bifrost), patience))
         needed = {*settings.order, settings.provider}
         for name in sorted({*BUILT_IN, *settings.providers}):
             found = await _tried(f"provider {name}", _provider(bifrost, name), patience)
@@ -121,6 +122,17 @@ async def _database(bifrost: Application) -> str:
     storage = await bifrost.open_storage()
     await storage.ping()
     return storage.location
+
+
+async def _keys(bifrost: Application) -> str:
+    """How many there are. Raises ConfigurationError where some can no longer be checked."""
+    stored = await bifrost.keyring.all()
+    if lost := bifrost.keyring.without_pepper(stored):
+        raise ConfigurationError(
+            f"{len(lost)} API keys are refused: the pepper of their hash is missing",
+            hint="give keys.peppers its numbers back: " + ", ".join(sorted({str(key.pepper_version) for key in lost})),
+        )
+    return _("{count} stored").format(count=len(stored))
 
 
 async def _cache(bifrost: Application) -> str:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from gettext import gettext as _
 from typing import Any, TypeVar
 
@@ -67,8 +67,13 @@ def common(command: Command) -> Command:
 
 
 def filters(command: Command) -> Command:
-    """Adds --severity, --since and --until."""
+    """Adds --severity, --since, --until and --time-zone."""
     for option in (
+        click.option(
+            "--time-zone",
+            metavar="ZONE",
+            help=_("Of times that name none: local, UTC (the default), or a name such as Asia/Seoul."),
+        ),
         click.option(
             "--until",
             metavar="TIME",
@@ -123,9 +128,9 @@ def minimum(severity: str | None) -> Level | None:
     return None if severity is None else Level(severity)
 
 
-def window(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+def window(since: str | None, until: str | None, zone: tzinfo = UTC) -> tuple[datetime | None, datetime | None]:
     """--since and --until as people type them. Raises BadOption, also where the first is after the second."""
-    start, end = _moment("--since", since), _moment("--until", until)
+    start, end = _moment("--since", since, zone), _moment("--until", until, zone)
     if start is not None and end is not None and start > end:
         raise BadOption(
             f"--since {since} is after --until {until}: nothing can lie between",
@@ -134,13 +139,13 @@ def window(since: str | None, until: str | None) -> tuple[datetime | None, datet
     return start, end
 
 
-def _moment(option: str, text: str | None) -> datetime | None:
+def _moment(option: str, text: str | None, zone: tzinfo) -> datetime | None:
     if text is None:
         return None
     from bifrost_domain.logs.formats import parse_moment
 
     try:
-        return parse_moment(text, datetime.now(UTC))
+        return parse_moment(text, datetime.now(zone))
     except BadOption as error:
         raise BadOption(f"{option} {text!r}: {error.message}", hint=error.hint) from error
 

@@ -14,7 +14,7 @@ from bifrost_domain import promptbook as domain
 from bifrost_domain.application import Application
 from bifrost_domain.errors import BadOption, NoReadableInput
 from bifrost_domain.logs.cleaning import safe
-from bifrost_domain.prompt import PromptVersion
+from bifrost_domain.prompt import PromptVersion, places
 from bifrost_entrypoints.cli.options import (
     Common,
     actor,
@@ -174,11 +174,13 @@ def create(
 
     async def publish(bifrost: Application) -> PromptVersion:
         book = bifrost.promptbook
-        given: dict[str, Any] = {"variables": named_values(variables)}
+        given: dict[str, Any] = {"variables": named_values(variables)} | texts
         if base is not None:
             old = await book.find(printable(base))
-            given = {"system": old.system, "user": old.user, "variables": {**old.variables, **given["variables"]}}
-        given |= texts
+            given = {"system": old.system, "user": old.user} | given
+            used = {*places(given["system"], "the system text"), *places(given["user"], "the user text")}
+            kept = {variable: value for variable, value in old.variables.items() if variable in used}
+            given["variables"] = kept | given["variables"]
         version = await book.publish(printable(name), **given, author=actor(), message=message)
         if label is not None:
             await book.label(version.name, printable(label), version.version, by=actor(), message=message)

@@ -1,8 +1,8 @@
-"""Times as logs write them, read into aware datetimes in UTC. A time without a zone is taken as UTC."""
+"""Times as logs write them, read into aware datetimes in UTC. A time without a zone is in that of the reference."""
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import NamedTuple
 
@@ -35,7 +35,8 @@ class Clock:
     """Recognises a time at a position of a line, trying first the form that was met last.
 
     `reference` dates the forms that have no year (RFC 3164): they get the year that brings them nearest to it but not
-    more than a day after it. Without one they have no date, and their lines no time.
+    more than a day after it. Without one they have no date, and their lines no time. Its zone is that of times
+    that name none; without a reference those are in UTC.
     """
 
     def __init__(self, reference: datetime | None = None) -> None:
@@ -115,7 +116,7 @@ def parse_epoch(value: float) -> datetime | None:
 def parse_moment(text: str, now: datetime) -> datetime:
     """The moment a person means: a time, a time of today or yesterday (`10:00`), or how long ago (`15m`, `2h`, `3d`).
 
-    `now` is aware. A time without a zone is in UTC, as times in logs without one are. Raises BadOption.
+    `now` is aware; a time that names no zone is in its zone. Raises BadOption.
     """
     stripped = text.strip()
     if ago := re.fullmatch(r"(\d{1,6})\s*(s|m|h|d|w)(?: ago)?", stripped):
@@ -125,16 +126,16 @@ def parse_moment(text: str, now: datetime) -> datetime:
         except OverflowError:
             pass
     if stripped.lower() in ("now", "today", "yesterday"):
-        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return {"now": now.astimezone(UTC), "today": midnight, "yesterday": midnight - timedelta(days=1)}[
-            stripped.lower()
-        ]
-    if clock := re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:Z|\s?UTC)?", stripped):
-        hour, minute, second = (int(part or 0) for part in clock.groups())
-        today = now.astimezone(UTC).replace(hour=hour, minute=minute, second=second, microsecond=0)
-        return today if today <= now else today - timedelta(days=1)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        days = {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}
+        return days[stripped.lower()].astimezone(UTC)
+    if clock := re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(Z|\s?UTC)?", stripped):
+        hour, minute, second = (int(part or 0) for part in clock.groups()[:3])
+        there = now.astimezone(UTC) if clock[4] else now
+        today = there.replace(hour=hour, minute=minute, second=second, microsecond=0)
+        return (today if today <= now else today - timedelta(days=1)).astimezone(UTC)
     try:
-        return _in_utc(datetime.fromisoformat(stripped))
+        return _in_utc(datetime.fromisoformat(stripped), now)
     except (ValueError, OverflowError):
         pass
     moment = parse_time(stripped, now)
@@ -146,15 +147,24 @@ def parse_moment(text: str, now: datetime) -> datetime:
     return moment
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _home(reference: datetime | None) -> tzinfo:
+    """The zone of times that name none."""
+    return UTC if reference is None or reference.tzinfo is None else reference.tzinfo
+
+
+def _in_utc(moment: datetime, reference: datetime | None) -> datetime:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=_home(reference))
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def _read_iso(match: re.Match[str], reference: datetime | None) -> datetime:
     moment = datetime.fromisoformat(match["stamp"])
     if moment.tzinfo is UTC:
         return moment
-    return _in_utc(moment) if match["zone"] is None else moment.replace(tzinfo=_zone(match["zone"])).astimezone(UTC)
+    if match["zone"] is not None:
+        moment = moment.replace(tzinfo=_zone(match["zone"]))
+    return _in_utc(moment, reference)
 
 
 def _read_parts(match: re.Match[str], reference: datetime | None) -> datetime | None:
@@ -168,7 +178,8 @@ def _read_parts(match: re.Match[str], reference: datetime | None) -> datetime | 
     if year is None:
         return _nearest(reference, number, day, hour, minute, second, fraction)
     full = int(year) if len(year.strip()) == 4 else 2000 + int(year)
-    return datetime(full, number, day, hour, minute, second, fraction, _zone(parts.get("zone"))).astimezone(UTC)
+    zone = _zone(parts["zone"]) if parts.get("zone") else _home(reference)
+    return datetime(full, number, day, hour, minute, second, fraction, zone).astimezone(UTC)
 
 
 def _read_slashes(match: re.Match[str], reference: datetime | None) -> datetime:
@@ -180,7 +191,7 @@ def _read_slashes(match: re.Match[str], reference: datetime | None) -> datetime:
         year, month, day = (last, first, middle) if first <= 12 else (last, middle, first)
     hour = _hour(int(match["hour"]), match["half"])
     clock = (hour, int(match["minute"]), int(match["second"]), _microseconds(match["fraction"]))
-    return datetime(year, month, day, *clock, UTC)
+    return datetime(year, month, day, *clock, _home(reference)).astimezone(UTC)
 
 
 def _read_epoch(match: re.Match[str], reference: datetime | None) -> datetime:
@@ -205,7 +216,7 @@ def _nearest(
     latest = reference.astimezone(UTC) + timedelta(days=1)
     for year in range(latest.year, latest.year - 9, -1):
         try:
-            moment = datetime(year, month, day, hour, minute, second, microsecond, UTC)
+            moment = datetime(year, month, day, hour, minute, second, microsecond, _home(reference)).astimezone(UTC)
         except ValueError:
             continue
         if moment <= latest:
@@ -221,8 +232,8 @@ def _microseconds(fraction: str | None) -> int:
     return int(fraction[:6].ljust(6, "0")) if fraction else 0
 
 
-def _zone(zone: str | None) -> timezone:
-    if not zone or zone in ("Z", "UTC", "GMT"):
+def _zone(zone: str) -> timezone:
+    if zone in ("Z", "UTC", "GMT"):
         return UTC
     offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
     return timezone(offset if zone[0] == "+" else -offset)
