@@ -148,7 +148,7 @@ that a model reads. Tabs and ends of lines are none."""
 
 
 def is_name(name: str) -> bool:
-    return bool(_NAME.fullmatch(name))
+    return name.isascii() and bool(_NAME.fullmatch(name))
 
 
 def check_name(name: str) -> None:
@@ -161,7 +161,7 @@ def check_name(name: str) -> None:
 
 def check_label(label: str) -> None:
     """Raises BadPrompt for what cannot be a label. Digits alone are a version, and `v3` would pass for one."""
-    if not _NAME.fullmatch(label) or label.removeprefix("v").isdecimal():
+    if not is_name(label) or label.removeprefix("v").isdecimal():
         raise BadPrompt(
             f"{label[:80]!r} cannot be a label",
             hint="use a-z, 0-9, dots, dashes and underscores, not a number such as 3 or v3, at most 64",
@@ -195,7 +195,7 @@ def check(version: PromptVersion) -> None:
         raise BadPrompt(f"the author has {len(version.author):,} characters, {MAX_AUTHOR} are allowed")
     _check_characters("the author", version.author)
     for name, value in version.variables.items():
-        if not _VARIABLE.fullmatch(name):
+        if not name.isascii() or not _VARIABLE.fullmatch(name):
             raise BadPrompt(f"{name[:80]!r} cannot be a variable's name", hint="use a-z, 0-9 and underscores")
         if name in VARIABLES:
             raise BadPrompt(f"the variable {name} is built in and cannot be declared", hint="choose another name")

@@ -298,7 +298,8 @@ def check_secrets(version: PromptVersion) -> None:
         for number, row in enumerate(redactor.lines(text.split("\n")), 1):
             if row.kinds:
                 raise BadPrompt(
-                    f"line {number} of the {what} has what looks like a secret ({row.kinds[0]})", hint="take it out"
+                    f"line {number} of the {what} has what looks like a secret ({row.kinds[0]})",
+                    hint="take it out, or put it in other words if it is none",
                 )
 
 

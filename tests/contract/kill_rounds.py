@@ -1,14 +1,11 @@
-"""A writer is killed in the middle, over and over: `python -m tests.contract.kill_rounds [ROUNDS]`.
+"""A writer is killed in the middle; `make faults` does it two hundred times.
 
 After each time the file has to be whole, and to hold every analysis of which the writer had said that it is stored.
 """
 
-import asyncio
 import json
-import random
 import sqlite3
 import sys
-import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -38,19 +35,3 @@ async def check(path: Path, ids: list[str]) -> None:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         connection.execute("INSERT INTO analyses_text (analyses_text, rank) VALUES ('integrity-check', 1)")
-
-
-def main(rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "bifrost.db"
-        kept: list[str] = []
-        for number in range(1, rounds + 1):
-            kept += write_and_kill(path, random.randint(0, 20), random.uniform(0, 0.5))
-            asyncio.run(check(path, kept))
-            sys.stdout.write(f"\rround {number} of {rounds}: all {len(kept)} acknowledged analyses are there")
-            sys.stdout.flush()
-    sys.stdout.write("\n")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)

@@ -139,9 +139,19 @@ def test_a_prompt_is_written_labelled_compared_and_rolled_back(run: Run, tmp_pat
     assert "nowhere to go back" in run("prompts", "rollback", "root-cause", code=2).stderr
     moves = data(run("prompts", "show", "root-cause", "--format", "json"))["moves"]
     assert [(move["version"], move["rollback"]) for move in moves] == [(1, False), (2, False), (2, False), (1, True)]
+    plain = ("prompts", "create", "root-cause", "--from", "root-cause@2", "--system", "plain.txt", "--format", "json")
+    (tmp_path / "plain.txt").write_text(built_in["system"] + "\nBe brief.\n")
+    assert data(run(*plain))["variables"] == {}, "what the new texts no longer use is not declared any more"
     run("prompts", "export", "prompts")
-    assert sorted(path.name for path in (tmp_path / "prompts").iterdir()) == ["root-cause@1.json", "root-cause@2.json"]
-    assert "2 were there already" in run("prompts", "import", "prompts").stderr
+    assert sorted(path.name for path in (tmp_path / "prompts").iterdir()) == [
+        f"root-cause@{number}.json" for number in (1, 2, 3)
+    ]
+    by_hand = json.loads((tmp_path / "prompts" / "root-cause@3.json").read_text())
+    del by_hand["checksum"]
+    by_hand |= {"version": 4, "system": [*by_hand["system"], "By hand."]}
+    (tmp_path / "prompts" / "root-cause@4.json").write_text(json.dumps(by_hand))
+    imported = run("prompts", "import", "prompts")
+    assert (imported.stdout, "3 were there already" in imported.stderr) == ("root-cause@4\n", True)
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,111 @@ async def test_an_upgrade_never_takes_a_users_wording_away(storage: Storage, mon
     assert (await latest.find("root-cause@4")).system.endswith("Newest.")
 
 
+@pytest.mark.parametrize("name", ["mine", "\ud800", "a\0b", "Mine", "", "x" * 1000])
+async def test_a_name_that_is_none_is_not_found_on_any_storage(book: PromptBook, name: str) -> None:
+    for asked in (book.prompt(name), book.find(name), book.find(f"{name}@1"), book.export(name)):
+        with pytest.raises(PromptNotFound):
+            await asked
+    with pytest.raises(PromptNotFound):
+        await book.label(name, "staging", 1, by="me")
+    with pytest.raises(PromptNotFound):
+        await book.rollback(name, by="me")
+
+
+@pytest.mark.parametrize("message", ["a\0b", "\ud800", "\u202e", "x" * 501])
+async def test_a_message_that_no_storage_could_keep_is_told_before(book: PromptBook, message: str) -> None:
+    with pytest.raises(BadPrompt, match="the message"):
+        await book.publish("mine", **texts("x"), author="me", message=message)
+    await book.publish("mine", **texts("x"), author="me")
+    with pytest.raises(BadPrompt, match="the message"):
+        await book.label("mine", "staging", 1, by="me", message=message)
+    await book.label("mine", "staging", 1, by="me")
+    await book.label("root-cause", "staging", 1, by="me")
+    with pytest.raises(BadPrompt, match="the message"):
+        await book.rollback("mine", "staging", by="me", message=message)
+    assert len((await book.prompt("mine")).moves) == 1
+
+
+@pytest.mark.parametrize("where", ["", "0", "2", "-1", "1.0", "\u0661", "9" * 5000, "1@1", "production", "\ud800"])
+async def test_a_version_that_is_not_there_is_told_with_those_that_are(book: PromptBook, where: str) -> None:
+    await book.publish("mine", **texts("x"), author="me")
+    await book.label("mine", "staging", 1, by="me")
+    with pytest.raises(PromptNotFound) as caught:
+        await book.find(f"mine@{where}")
+    assert caught.value.hint == "it has 1, staging"
+
+
+async def test_without_a_label_a_name_stands_for_the_newest_then_for_production(book: PromptBook) -> None:
+    for word in ("x", "y"):
+        await book.publish("mine", **texts(word), author="me")
+    assert (await book.find("mine")).version == 2
+    await book.label("mine", PRODUCTION, 1, by="me")
+    assert (await book.find("mine")).version == 1
+    assert (await book.find("mine@2")).version == 2
+
+
+async def test_the_same_text_again_is_the_newest_version_again(book: PromptBook) -> None:
+    first = await book.publish("mine", **texts("x"), author="me", message="why")
+    assert await book.publish("mine", **texts("x"), author="you", message="again") == first
+    await book.publish("mine", **texts("y"), author="me")
+    assert (await book.publish("mine", **texts("x"), author="me")).version == 3
+
+
+async def test_a_rollback_at_the_beginning_says_where_it_is(book: PromptBook) -> None:
+    await book.publish("mine", **texts("x"), author="me")
+    await book.label("mine", "staging", 1, by="me")
+    with pytest.raises(Conflict) as caught:
+        await book.rollback("mine", "staging", by="me")
+    assert "on 1" in caught.value.hint
+    with pytest.raises(Conflict) as caught:
+        await book.rollback("mine", "stagnig", by="me")
+    assert caught.value.hint == "the labels are staging"
+
+
+async def test_every_change_is_in_the_audit_log_and_no_refusal_is(storage: Storage, book: PromptBook) -> None:
+    await book.publish("mine", **texts("x"), author="me")
+    await book.label("mine", "staging", 1, by="you")
+    with pytest.raises(PromptNotFound):
+        await book.label("mine", "staging", 2, by="you")
+    with pytest.raises(Conflict):
+        await book.rollback("mine", "staging", by="you")
+    events = (await storage.audit.events(subject="mine@1")).items
+    assert [(event.action, event.actor) for event in events] == [
+        (AuditAction.LABEL_MOVED, "you"),
+        (AuditAction.PROMPT_PUBLISHED, "me"),
+    ]
+    assert events[0].detail == {"label": "staging", "version": "1"}
+
+
+async def test_ten_who_import_the_same_files_at_once_all_have_them(book: PromptBook) -> None:
+    async with open_slot("storage", "memory", {}) as other:
+        for word in ("x", "y", "z"):
+            await a_book(other).publish("mine", **texts(word), author="me")
+        files = list((await a_book(other).export("mine")).values())
+    results = await asyncio.gather(*(book.take(files, by="you") for _ in range(10)))
+    assert sum(len(taken) for taken, _ in results) == 3
+    assert {len(taken) + len(known) for taken, known in results} == {3}
+    assert [version.version for version in (await book.prompt("mine")).versions] == [1, 2, 3]
+
+
+async def test_a_file_with_another_wording_for_a_version_is_refused(book: PromptBook) -> None:
+    await book.publish("mine", **texts("x"), author="me")
+    async with open_slot("storage", "memory", {}) as other:
+        await a_book(other).publish("mine", **texts("y"), author="me")
+        files = await a_book(other).export("mine")
+    with pytest.raises(Conflict, match="another wording"):
+        await book.take(files.values(), by="you")
+    assert (await book.find("mine@1")).system.endswith("x")
+
+
+async def test_any_text_that_may_be_published_comes_back_as_it_was(storage: Storage, book: PromptBook) -> None:
+    text = ROOT_CAUSE.system + "\n\t'\";--\\ %s :x $1 결제 \U0001f525\ufe0f \U0010fffd \ufffe e\u0301\n{{v}}\n\n"
+    made = await book.publish("mine", system=text, user=ROOT_CAUSE.user, variables={"v": "\n '가"}, author="나")
+    (found,) = await storage.prompts.versions("mine")
+    assert found == made
+    assert (found.system, found.checksum) == (text, made.checksum)
+
+
 @every_lasting
 async def test_prompts_are_there_when_the_storage_is_opened_again(choice: StorageChoice, tmp_path: Path) -> None:
     async with open_slot("storage", choice.kind, choice.options(tmp_path)) as storage:

@@ -19,24 +19,11 @@ from bifrost_entrypoints.settings import load
 from tests.contract.servers.ollama import MODEL, OllamaStub
 from tests.contract.servers.wire import Behaviour, Connection, Gone
 from tests.contract.servers.wire import Request as HttpRequest
+from tests.unit.test_analysis import ANSWER, LOG
+
+__all__ = ["ANSWER", "LOG", "Model", "Text", "analysed", "answering", "command", "compared", "opened", "percentile"]
 
 BIFROST = Path(sys.executable).parent / "bifrost"
-LOG = """\
-2026-11-20T03:05:50Z INFO  checkout started
-2026-11-20T03:05:54Z ERROR psycopg.OperationalError: FATAL: sorry, too many clients already
-2026-11-20T03:05:55Z ERROR GET /cart 500
-"""
-ANSWER = json.dumps(
-    {
-        "severity": "critical",
-        "category": "database",
-        "summary": "The database refuses connections.",
-        "root_cause": "max_connections is used up.",
-        "confidence": 0.9,
-        "evidence": [{"line": 2, "quote": "FATAL: sorry, too many clients already", "reason": "refused"}],
-        "actions": [],
-    }
-)
 
 
 class Text:

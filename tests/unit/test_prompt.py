@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -127,6 +127,7 @@ def test_a_repair_keeps_the_request_and_quotes_the_complaint() -> None:
     assert second.context_tokens > first.context_tokens
 
 
+@settings(deadline=None)
 @given(st.text(max_size=2000), st.integers(20, 400))
 def test_a_long_line_keeps_both_ends(text: str, limit: int) -> None:
     result = shown(text, limit)
@@ -137,6 +138,7 @@ def test_a_long_line_keeps_both_ends(text: str, limit: int) -> None:
         assert "characters]" in result
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_neutral_is_idempotent(text: str) -> None:
     assert neutral(neutral(text)) == neutral(text)
@@ -170,6 +172,8 @@ def test_the_built_in_wording_may_be_published() -> None:
     [
         ({"name": "Mine"}, "cannot be a prompt's name"),
         ({"name": "a" * 65}, "cannot be a prompt's name"),
+        ({"name": "\ud800"}, "cannot be a prompt's name"),
+        ({"variables": {"\ud800": "x"}}, "cannot be a variable's name"),
         ({"name": "a@b"}, "cannot be a prompt's name"),
         ({"system": " "}, "system text is empty"),
         ({"user": ROOT_CAUSE.user + "x" * 20_001}, "20,000 are allowed"),
@@ -183,6 +187,19 @@ def test_the_built_in_wording_may_be_published() -> None:
         ({"system": ROOT_CAUSE.system + " \u202e"}, "U\\+202E"),
         ({"system": ROOT_CAUSE.system + " \x1b"}, "U\\+001B"),
         ({"system": ROOT_CAUSE.system + " \ud800"}, "not valid Unicode"),
+        *(
+            ({"system": ROOT_CAUSE.system + chr(code)}, f"U\\+{code:04X}, which nobody can see")
+            for code in (0xAD, 0x61C, 0x180E, 0x2028, 0x2066, 0x3164, 0xFFF9, 0xFE01, 0xE0041, 0xE0100)
+        ),
+        ({"system": ROOT_CAUSE.system + "\n" * 1000}, "1,000 are allowed"),
+        ({"system": ROOT_CAUSE.system + "{{}}"}, "'' is used and not declared"),
+        ({"system": ROOT_CAUSE.system + "{{team}}" * 51, "variables": {"team": "x"}}, "in 51 places, 50 are allowed"),
+        ({"author": "x" * 201}, "200 are allowed"),
+        ({"author": "a\x1b[2J"}, "the author has the character U\\+001B"),
+        ({"message": "a\x00"}, "the message has the character U\\+0000"),
+        ({"user": "{{fence}}\n{{\nlog}}\n{{fence}}"}, "is not fenced"),
+        ({"user": "{{fence}}\n{{log}}\nnot yet {{fence}}\n{{fence}}"}, "is not fenced"),
+        ({"user": "{{fence}}\n{{{log}}}\n{{fence}}"}, "is not fenced"),
         ({"user": "{{fence}}\n{{log}}\n{{log}}\n{{fence}}"}, "exactly once"),
         ({"user": "{{fence}}\n{{fence}}"}, "exactly once"),
         ({"system": ROOT_CAUSE.system + "{{log}}"}, "exactly once"),
@@ -198,20 +215,44 @@ def test_what_would_not_work_or_not_be_safe_is_not_published(changes: dict[str, 
         check(a_wording(**changes))
 
 
-@pytest.mark.parametrize("label", ["", "7", "UP", "a b", "a@b", "x" * 65])
+@pytest.mark.parametrize("label", ["", "7", "v3", "\ud800", "production\n", "UP", "a b", "a@b", "x" * 65])
 def test_a_label_cannot_be_taken_for_something_else(label: str) -> None:
     with pytest.raises(BadPrompt):
         check_label(label)
 
 
+PIECES = st.sampled_from(
+    ["{", "}", "{{", "}}", " ", "\t", "\n", "\u00a0", "log", "fence", "team", "{{log}}", "{{fence}}", "{{team}}", "x"]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES, max_size=12).map("".join), st.lists(PIECES, max_size=12).map("".join))
+@example(" {{{fence}}}", "{{fence}}\n{{\tlog}}\n{{fence}}")
+@example("", "{{fence}}\n{{\nlog}}\n{{fence}}")
+@example("", "{{fence}}\n{{ log }}\n{{ fence }}")
+def test_whatever_may_be_published_can_be_rendered_with_the_log_in_its_fence(system: str, user: str) -> None:
+    for variables in ({}, {"team": "us"}):
+        made = a_wording(system=ROOT_CAUSE.system + system, user=user, variables=variables)
+        try:
+            check(made)
+        except BadPrompt:
+            continue
+        rendered = render(made, a_digest(), Language.EN, "n" * 32)
+        _, fenced, _ = rendered.user.split(f"-----LOG {'n' * 32}-----")
+        assert prompt.excerpt(a_digest().lines) in fenced
+        assert "-----LOG" in rendered.system
+
+
+@settings(deadline=None)
 @given(st.text(max_size=300))
-def test_whatever_is_checked_is_accepted_or_told(text: str) -> None:
+def test_any_text_is_accepted_and_rendered_as_it_is_or_told(text: str) -> None:
     try:
         check(a_wording(system=ROOT_CAUSE.system + text))
     except BadPrompt:
         return
     rendered = render(a_wording(system=ROOT_CAUSE.system + text), a_digest(), Language.EN, "n" * 32)
-    assert text.split("{{")[0] in rendered.system
+    assert rendered.system.endswith(text) or "{{" in text
 
 
 VALUED = a_wording(system=ROOT_CAUSE.system + " For {{team}}.", variables={"team": "nobody"})
@@ -223,7 +264,28 @@ def test_a_variable_has_its_declared_value_or_that_of_the_request() -> None:
     assert given_one.system.endswith("For us.")
 
 
-@given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf")), max_size=200))
+@pytest.mark.parametrize(
+    ("place", "values", "filled"),
+    [
+        ("[{{a}}]", {"a": "INST"}, "[chat mark]"),
+        ("<{{a}}>", {"a": "system"}, "[chat mark]"),
+        ("{{a}}{{b}}", {"a": "<|im_", "b": "start|>"}, "[chat mark]"),
+        ("결제 {{a}} <tool> {{b}}", {"a": "</s>", "b": "가"}, "결제 [chat mark] <tool> 가"),
+        ("<{{a}}>", {"a": "us"}, "<us>"),
+        ("{{a}} {{b}}", {"a": "{{b}}", "b": "{{log}}"}, "{{b}} {{log}}"),
+    ],
+)
+def test_a_value_completes_no_chat_mark_and_the_wordings_own_stay(
+    place: str, values: dict[str, str], filled: str
+) -> None:
+    made = a_wording(system=f"{ROOT_CAUSE.system}\n{place}", variables=dict.fromkeys(values, "x"))
+    check(made)
+    rendered = render(made, a_digest(), Language.EN, "n" * 32, variables=values)
+    assert rendered.system.rsplit("\n", 1)[1] == filled
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Mn", "Lo")), max_size=200))
 def test_a_value_is_data_and_nothing_else(value: str) -> None:
     rendered = render(VALUED, a_digest(), Language.EN, "n" * 32, variables={"team": "{{log}}<|im_start|>" + value})
     assert "{{log}}" in rendered.system

@@ -12,7 +12,7 @@ import click
 
 from bifrost_domain.application import Application
 from bifrost_domain.errors import AnalysisNotFound, BadOption
-from bifrost_domain.history import AnalysisSummary, HistoryQuery
+from bifrost_domain.history import AnalysisSummary, HistoryQuery, IncidentPage, Page
 from bifrost_domain.ports import AnalysisRepository
 from bifrost_domain.report import Analysis, Category, Severity
 from bifrost_entrypoints.cli.options import Common, actor, common, explained, printable, window
@@ -95,7 +95,7 @@ def _query(
     )
 
 
-def _with_history(common: Common, work: Callable[[AnalysisRepository], Awaitable[Result]]) -> Result:
+def with_analyses(common: Common, work: Callable[[AnalysisRepository], Awaitable[Result]]) -> Result:
     async def run(bifrost: Application) -> Result:
         return await work((await bifrost.open_storage()).analyses)
 
@@ -131,18 +131,29 @@ def search(common: Common, kind: str, **given: Any) -> None:
 
 
 def _print_page(common: Common, kind: str, query: HistoryQuery) -> None:
-    page = _with_history(common, lambda analyses: analyses.search(query))
+    page = with_analyses(common, lambda analyses: analyses.search(query))
+    titles = [_("id"), _("time"), _("severity"), _("category"), _("engine"), _("source"), _("summary")]
+    _print_rows(common, kind, page, SUMMARY_COLUMNS, titles, [_row(item) for item in page.items])
+
+
+def _print_rows(
+    common: Common,
+    kind: str,
+    page: Page | IncidentPage,
+    columns: tuple[str, ...],
+    titles: list[str],
+    cells: list[list[str]],
+) -> None:
+    """A page: whole as data, or as a table of `cells` under `titles`."""
     rows: list[dict[str, Any]] = plain(page.items)
     if kind == "json":
         write(json_text({"items": rows, "next_cursor": page.next_cursor}))
     elif kind == "jsonl":
         write("".join(json_text(row, indent=False) for row in rows))
     elif kind == "csv":
-        write(table_csv(SUMMARY_COLUMNS, rows))
+        write(table_csv(columns, rows))
     else:
-        colour = coloured(common.colour, sys.stdout)
-        titles = [_("id"), _("time"), _("severity"), _("category"), _("engine"), _("source"), _("summary")]
-        write(table(titles, [_row(item) for item in page.items], colour=colour), colour=True)
+        write(table(titles, cells, colour=coloured(common.colour, sys.stdout)), colour=True)
     if page.next_cursor and kind != "json":
         common.talk().notice(_("more: --cursor {cursor}").format(cursor=page.next_cursor))
 
@@ -158,31 +169,20 @@ def _row(item: AnalysisSummary) -> list[str]:
 @FORMAT
 @common
 def incidents(common: Common, kind: str, limit: int, cursor: str | None) -> None:
-    page = _with_history(common, lambda analyses: analyses.incidents(limit=limit, cursor=cursor))
-    rows: list[dict[str, Any]] = plain(page.items)
-    if kind == "json":
-        write(json_text({"items": rows, "next_cursor": page.next_cursor}))
-    elif kind == "jsonl":
-        write("".join(json_text(row, indent=False) for row in rows))
-    elif kind == "csv":
-        write(table_csv(INCIDENT_COLUMNS, rows))
-    else:
-        colour = coloured(common.colour, sys.stdout)
-        titles = [_("seen"), _("first"), _("last"), _("severity"), _("incident"), _("summary")]
-        shown = [
-            [
-                str(item.seen),
-                _minute(item.first_seen),
-                _minute(item.last_seen),
-                item.severity,
-                item.fingerprint,
-                item.summary,
-            ]
-            for item in page.items
+    page = with_analyses(common, lambda analyses: analyses.incidents(limit=limit, cursor=cursor))
+    titles = [_("seen"), _("first"), _("last"), _("severity"), _("incident"), _("summary")]
+    cells = [
+        [
+            str(item.seen),
+            _minute(item.first_seen),
+            _minute(item.last_seen),
+            item.severity,
+            item.fingerprint,
+            item.summary,
         ]
-        write(table(titles, shown, colour=colour), colour=True)
-    if page.next_cursor and kind != "json":
-        common.talk().notice(_("more: --cursor {cursor}").format(cursor=page.next_cursor))
+        for item in page.items
+    ]
+    _print_rows(common, kind, page, INCIDENT_COLUMNS, titles, cells)
 
 
 def _minute(moment: datetime) -> str:
@@ -197,7 +197,7 @@ def show(common: Common, id: str, kind: str) -> None:
     async def find(analyses: AnalysisRepository) -> Analysis:
         return await analyses.get(await resolved(analyses, id))
 
-    analysis = _with_history(common, find)
+    analysis = with_analyses(common, find)
     write(format_analysis(analysis, kind, colour=coloured(common.colour, sys.stdout)), colour=True)
 
 
