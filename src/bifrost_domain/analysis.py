@@ -531,7 +531,16 @@ class Analyst:
         return await reading.named(digest) if named else digest, tuple(reading.failed)
 
     async def _worded(self, request: Request) -> Request:
-        return request if request.prompt else structs.replace(request, prompt=await self._find_prompt(None))
+        """The request with the wording to ask with; values of its variables are redacted as the log is."""
+        redactor = self._redactor()
+        return structs.replace(
+            request,
+            prompt=request.prompt or await self._find_prompt(None),
+            variables={name: redactor.line(value).text for name, value in request.variables.items()},
+        )
+
+    def _redactor(self) -> Redactor:
+        return Redactor(self._secret, pii=self._redact_pii, pseudonyms=self._pseudonyms)
 
     def _candidates(self, request: Request) -> tuple[str, ...]:
         name = request.provider or self._provider
@@ -615,7 +624,7 @@ class _Intake:
     async def read(self, deadline: float | None) -> AsyncGenerator[Reading, None]:
         """Reads all inputs, or up to the deadline. Raises NoReadableInput where none could be read, EmptyLog."""
         error: InvalidInput | None = None
-        redactor = Redactor(self._analyst._secret, pii=self._analyst._redact_pii, pseudonyms=self._analyst._pseudonyms)
+        redactor = self._analyst._redactor()
         sizes = await asyncio.to_thread(lambda: [log.size for log in self._request.logs])
         known = [size for size in sizes if size is not None]
         self._total = sum(known) if len(known) == len(sizes) else None

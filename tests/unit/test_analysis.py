@@ -768,3 +768,15 @@ async def test_times_without_a_zone_are_in_that_of_the_request(make: Any) -> Non
     assert (await make().result(text, zone=seoul, **wish)).report.category is Category.DATABASE
     with pytest.raises(NoLineInRange, match="12:05:50Z to 2026-11-20T12:05:54Z"):
         await make().result(text, **wish)
+
+
+async def test_a_secret_in_a_variable_reaches_no_model(make: Any) -> None:
+    actor = Actor([ANSWER])
+    stage = make({"actor": actor})
+    wording = msgspec.structs.replace(
+        PUBLISHED[0], version=2, system=PUBLISHED[0].system + " For {{team}}.", variables={"team": "us"}
+    )
+    secret = "AKIA" + "Z2X4C6V8B1N3M5L7"
+    await stage.result(prompt=wording, variables={"team": f"those with aws_access_key_id={secret}"})
+    assert "those with" in actor.asked[0].system
+    assert secret not in actor.asked[0].system

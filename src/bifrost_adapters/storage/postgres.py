@@ -14,8 +14,8 @@ from typing import Any
 
 import asyncpg
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, cast, column, func, join, select, table, text
-from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
+from sqlalchemy import BigInteger, ColumnElement, cast, column, func, join, select, text
+from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -221,7 +221,7 @@ async def _revision(connection: AsyncConnection) -> str | None:
     return revision
 
 
-_INDEX = table("analyses_text", column("at", BigInteger), column("trigrams", TSVECTOR))
+_FIRST, _LAST = -(1 << 63), (1 << 63) - 1
 _INDEXING = text("INSERT INTO analyses_text (at, trigrams) VALUES (:at, array_to_tsvector(CAST(:trigrams AS text[])))")
 
 
@@ -240,21 +240,18 @@ async def _nothing_is_left() -> None:
 
 
 async def _searches(read: Read, words: Sequence[str], before: int | None) -> AsyncIterator[Search]:
-    """Part after part. In each, the index is asked first and for all it has, and the texts are looked at after that.
-
-    Left to itself, the planner would walk the rows newest first and look into every text: it takes the beginning of a
-    trigram for common, as it keeps no statistics of beginnings.
-    """
+    """Part after part. In each, the index is asked first and for all it has, and the texts are looked at after that."""
     query = " & ".join(dict.fromkeys(term for word in words for term in _terms(word)))
-    matching = _INDEX.c.trigrams.op("@@")(cast(query, TSQUERY))
     contained = tuple(map(_contains, words))
     upper = before
     for size in (*_PARTS, None):
         lower = None if size is None else await _border(read, upper, size)
-        part = [] if upper is None else [_INDEX.c.at < upper]
-        if lower is not None:
-            part.append(_INDEX.c.at >= lower)
-        hits = select(_INDEX.c.at).where(matching, *part).cte("hits").prefix_with("MATERIALIZED")
+        found = func.analyses_found(
+            cast(query, TSQUERY),
+            cast(_FIRST if lower is None else lower, BigInteger),
+            cast(_LAST if upper is None else upper, BigInteger),
+        ).table_valued(column("at", BigInteger))
+        hits = select(found.c.at).cte("hits").prefix_with("MATERIALIZED")
         yield Search(source=join(hits, ANALYSES, hits.c.at == ANALYSES.c.at), at=hits.c.at, where=contained)
         if lower is None:
             return

@@ -47,7 +47,18 @@ class Postgres:
         self.start()
 
     def start(self) -> None:
-        """Raises RuntimeError where it does not come up."""
+        """Raises RuntimeError where it does not come up. One that was killed may take some tries."""
+        deadline = time.monotonic() + START_SECONDS
+        self._launch()
+        while not apart(self._answers()):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not come up: {(self.directory / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
+            if self._process is not None and self._process.poll() is not None:
+                time.sleep(0.5)
+                self._launch()
+
+    def _launch(self) -> None:
         unsafe = [] if self._durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
         address = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.directory)]
         with (self.directory / "log").open("ab") as log:
@@ -58,11 +69,6 @@ class Postgres:
                 stderr=log,
                 **self._as,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not apart(self._answers()):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not come up: {(self.directory / 'log').read_text()[-2000:]}")
-            time.sleep(0.05)
 
     def database(self, template: str = "template1") -> str:
         """The URL of a new database."""
