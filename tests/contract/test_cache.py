@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bifrost_adapters.slots import open_slot
 from bifrost_domain.caching import CachedReport, CacheKey, cache_key
-from bifrost_domain.errors import CacheUnavailable
+from bifrost_domain.errors import CacheUnavailable, ConfigurationError
 from bifrost_domain.history import HistoryQuery
 from bifrost_domain.ports import Cache, Clock, ReportCache
 from bifrost_domain.report import SCHEMA_VERSION
@@ -259,7 +259,14 @@ async def test_leases_and_counters_in_redis_end_by_its_clock(server: Valkey) -> 
         assert await cache.counters.add("n", 0, HOUR) == 0
 
 
-@pytest.mark.parametrize("value", [b"xx", b"", b"\xff\x00", b"{}", b"[1]"])
+NAIVE = {"expires_at": "2099-01-01T00:00:00", "report": msgspec.to_builtins(REPORT)}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"xx", b"", b"\xff\x00", b"{}", b"[1]", b'{"x":' + b"[" * 200_000, msgspec.json.encode(NAIVE)],
+    ids=["text", "empty", "bytes", "object", "list", "nested", "naive"],
+)
 async def test_garbage_in_redis_is_a_miss_and_is_dropped(server: Valkey, value: bytes) -> None:
     async with redis_at(server) as cache:
         await cache.reports.put(key("a"), REPORT, HOUR)
@@ -279,6 +286,81 @@ async def test_another_kind_of_value_in_redis_is_a_miss_and_is_dropped(server: V
             client.lpush(place, "x")
             assert await cache.reports.get(key("a")) is None
             assert client.keys("*report*") == []
+
+
+@pytest.mark.parametrize("other", ["text", "list"])
+async def test_what_others_put_under_the_keys_in_redis_is_dropped_and_all_works_on(server: Valkey, other: str) -> None:
+    async with redis_at(server) as cache:
+
+        async def use() -> None:
+            await cache.reports.put(key("a"), REPORT, HOUR)
+            assert await cache.reports.get(key("a")) == REPORT
+            assert await cache.leases.acquire(key("l"), "one", HOUR)
+            await cache.leases.release(key("l"), "one")
+            assert await cache.counters.add("n", 2, HOUR) == 2
+
+        await use()
+        assert await cache.leases.acquire(key("l"), "one", HOUR)
+        with server.client() as client:
+            places = client.keys("*")
+            assert len(places) == 5
+            for place in places:
+                client.delete(place)
+                if other == "list" or b":lease:" not in place:
+                    client.lpush(place, "x") if other == "list" else client.set(place, "xx")
+        assert await cache.counters.add("n", 0, HOUR) == 0
+        await cache.reports.drop(key("a"))
+        await use()
+
+
+async def test_many_more_at_once_than_connections_are_all_served_by_redis(server: Valkey) -> None:
+    async with redis_at(server, seconds=30) as cache:
+        sums = await asyncio.gather(*(cache.counters.add("n", 1, HOUR) for _ in range(300)))
+        assert sorted(sums) == list(range(1, 301))
+        with server.client() as client:
+            assert len(client.client_list()) < 50
+
+
+async def test_one_failure_turns_all_away_who_wait_for_redis(server: Valkey) -> None:
+    async with redis_at(server, pause_seconds=600) as cache:
+        await cache.ping()
+        server.send(signal.SIGSTOP)
+        ended = await asyncio.gather(
+            *(cache.reports.get(key(str(number))) for number in range(200)), return_exceptions=True
+        )
+        messages = [end.message for end in ended if isinstance(end, CacheUnavailable)]
+        assert len(messages) == 200
+        assert sum("left alone" in message for message in messages) >= 200 - 16
+
+
+@pytest.mark.parametrize(("setting", "reason"), [("maxmemory", "it is full"), ("replicaof", "read-only replica")])
+async def test_why_redis_refuses_is_told(server: Valkey, setting: str, reason: str) -> None:
+    async with redis_at(server) as cache:
+        with server.client() as client:
+            if setting == "maxmemory":
+                client.config_set("maxmemory", "1")
+            else:
+                client.replicaof("127.0.0.1", str(free_port()))
+        with pytest.raises(CacheUnavailable, match=reason):
+            await cache.reports.put(key("a"), REPORT, HOUR)
+
+
+@pytest.mark.parametrize(
+    "rest", ["u:PW@h:port/0", "u:PW@[::1/0", "u:1/PW@h/0", "u:1?PW@h/0", "u:1#PW@h/0", "h/0?password=x@PW", "h/0?no=PW"]
+)
+async def test_an_address_of_redis_that_cannot_be_meant_is_told_without_its_password(rest: str) -> None:
+    secret = "hush" * 3
+    with pytest.raises(ConfigurationError) as raised:
+        async with open_slot("cache", "redis", {"url": f"redis://{rest.replace('PW', secret)}"}):
+            pass
+    assert "hush" not in f"{raised.value.message} {raised.value.hint} {raised.value.__cause__}"
+    assert raised.value.__suppress_context__
+
+
+async def test_a_host_that_cannot_be_a_name_is_told() -> None:
+    async with open_slot("cache", "redis", {"url": "redis://a..b/0"}) as cache:
+        with pytest.raises(CacheUnavailable):
+            await cache.ping()
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen", "full"])
@@ -343,6 +425,7 @@ def sqlite_at(path: Path, busy_seconds: float = 5.0) -> AbstractAsyncContextMana
         7,
         b"{}",
         b"[1]",
+        b'{"x":' + b"[" * 200_000,
         msgspec.json.encode(msgspec.structs.replace(REPORT, schema_version=0)),
         msgspec.json.encode({**msgspec.to_builtins(REPORT), "report": {"severity": "no such"}}),
     ],
@@ -399,6 +482,25 @@ async def test_a_locked_file_is_told_and_reading_goes_on(path: Path) -> None:
                 await cache.reports.put(key("b"), REPORT, HOUR)
             assert await cache.reports.get(key("a")) == REPORT
         await cache.reports.put(key("b"), REPORT, HOUR)
+
+
+async def test_while_writes_wait_for_a_lock_reading_and_the_other_threads_go_on(path: Path) -> None:
+    clock = a_clock()
+    async with open_slot("cache", "sqlite", {"path": str(path), "busy_seconds": 5.0}, clock=clock) as cache:
+        await cache.reports.put(key("a"), REPORT, HOUR)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writes = [asyncio.create_task(cache.reports.put(key(str(number)), REPORT, HOUR)) for number in range(60)]
+            await asyncio.sleep(0.05)
+            assert await cache.reports.get(key("a")) == REPORT
+            assert await cache.counters.add("n", 0, HOUR) == 0
+            await cache.ping()
+            assert await asyncio.to_thread(lambda: "free") == "free"
+            clock.advance(HOUR)
+            assert await cache.reports.get(key("a")) is None
+            assert not any(write.done() for write in writes)
+            other.execute("ROLLBACK")
+        await asyncio.gather(*writes)
 
 
 async def test_a_file_that_cannot_be_used_is_told(path: Path) -> None:

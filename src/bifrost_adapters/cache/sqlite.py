@@ -5,8 +5,9 @@ What is in it can be made again, so its table has no history of revisions: one o
 
 import asyncio
 import sqlite3
-import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,7 +73,7 @@ _TABLES: dict[str, tuple[list[str], tuple[str, ...]]] = {
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`path` is the file. `max_entries`: past it, the one that was written first goes.
 
-    `busy_seconds`: how long to wait for a lock that another program holds.
+    `busy_seconds`: how long a call waits for a lock that another program holds, its time in line included.
     """
 
     path: str
@@ -83,94 +84,110 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 @asynccontextmanager
 async def open(options: Options, *, clock: Clock = lambda: datetime.now(UTC)) -> AsyncIterator[Cache]:
     """The file and the table are made where they are missing. Raises CacheUnavailable."""
-    database = _Database(options)
+    async with _connected(options) as writer:
+        await writer.run(_make_tables)
+        async with _connected(options) as reader:
+            yield Cache(
+                reports=_SqliteReports(reader, writer, options.max_entries, clock),
+                leases=_SqliteLeases(writer, clock),
+                counters=_SqliteCounters(reader, writer, clock),
+                ping=lambda: reader.run(_ping),
+                location=options.path,
+            )
+
+
+@asynccontextmanager
+async def _connected(options: Options) -> AsyncIterator["_Connection"]:
+    connection = _Connection(options)
     try:
-        await database.open()
-        yield Cache(
-            reports=_SqliteReports(database, options.max_entries, clock),
-            leases=_SqliteLeases(database, clock),
-            counters=_SqliteCounters(database, clock),
-            ping=database.ping,
-            location=options.path,
-        )
+        yield connection
     finally:
-        await database.close()
+        await connection.close()
 
 
-class _Database:
-    """One connection, which the threads that do the work use in turn."""
+class _Connection:
+    """A connection, made when first used, in a thread of its own: a wait for a lock there holds up no other work.
+
+    One writes and one reads, so that reading goes on while a write waits.
+    """
 
     def __init__(self, options: Options) -> None:
-        self._options = options
         self._path = Path(options.path)
-        self._turn = threading.Lock()
+        self._busy_seconds = options.busy_seconds
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bifrost-cache")
         self._connection: sqlite3.Connection | None = None
-
-    async def open(self) -> None:
-        def make_ready() -> None:
-            with self._turn:
-                self._connection = connection = _sqlite.connect(self._path, self._options.busy_seconds)
-                if not all(_shape(connection, name) == columns for name, (columns, _) in _TABLES.items()):
-                    with _transaction(connection):
-                        for name, (columns, statements) in _TABLES.items():
-                            if _shape(connection, name) != columns:
-                                for statement in statements:
-                                    connection.execute(statement)
-
-        await self._in_thread(make_ready)
+        self._closed = False
 
     async def close(self) -> None:
         def close() -> None:
-            with self._turn:
-                if self._connection is not None:
-                    self._connection.close()
-                    self._connection = None
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
-        await asyncio.shield(asyncio.to_thread(close))
-
-    async def ping(self) -> None:
-        await self.run(lambda connection: connection.execute("SELECT serial FROM report_cache LIMIT 1").fetchone())
+        self._closed = True
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, close)
+        self._thread.shutdown(wait=False)
+        await asyncio.shield(closing)
 
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What `work` gives. Raises CacheUnavailable."""
+        if self._closed:
+            raise CacheUnavailable(f"the cache {self._path} is closed")
+        until = time.monotonic() + self._busy_seconds
+
         def in_turn() -> Result:
-            with self._turn:
-                if self._connection is None:
-                    raise sqlite3.ProgrammingError("the cache is closed")
-                return work(self._connection)
+            left = max(0.0, until - time.monotonic())
+            if self._connection is None:
+                self._connection = _sqlite.connect(self._path, left)
+            self._connection.execute(f"PRAGMA busy_timeout = {round(left * 1000)}")
+            return work(self._connection)
 
-        return await self._in_thread(in_turn)
-
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
-            return await asyncio.to_thread(work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, in_turn)
         except (sqlite3.Error, OSError) as error:
             fault = _sqlite.fault(error, self._path)
             raise CacheUnavailable(fault.message, hint=fault.hint) from error
 
 
+def _make_tables(connection: sqlite3.Connection) -> None:
+    if all(_shape(connection, name) == columns for name, (columns, _) in _TABLES.items()):
+        return
+    with _transaction(connection):
+        for name, (columns, statements) in _TABLES.items():
+            if _shape(connection, name) != columns:
+                for statement in statements:
+                    connection.execute(statement)
+
+
+def _ping(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT serial FROM report_cache LIMIT 1").fetchone()
+
+
 class _SqliteReports:
     """A ReportCache. Times are in microseconds."""
 
-    def __init__(self, database: _Database, most: int, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, reader: _Connection, writer: _Connection, most: int, clock: Clock) -> None:
+        self._reader = reader
+        self._writer = writer
         self._most = most
         self._clock = clock
 
     async def get(self, key: CacheKey) -> CachedReport | None:
         now = _microseconds(self._clock())
 
-        def find(connection: sqlite3.Connection) -> CachedReport | None:
-            select = "SELECT serial, expires_at, value FROM report_cache WHERE key = ?"
-            found = connection.execute(select, (key,)).fetchone()
-            if found is None:
-                return None
-            serial, expires_at, value = found
-            report = _readable(value) if expires_at > now else None
-            if report is None:
-                connection.execute("DELETE FROM report_cache WHERE serial = ?", (serial,))
-            return report
+        def find(connection: sqlite3.Connection) -> tuple[int, CachedReport | None] | None:
+            select = "SELECT serial, value FROM report_cache WHERE key = ? AND expires_at > ?"
+            found = connection.execute(select, (key, now)).fetchone()
+            return None if found is None else (found[0], _readable(found[1]))
 
-        return await self._database.run(find)
+        found = await self._reader.run(find)
+        if found is None:
+            return None
+        serial, report = found
+        if report is None:
+            erase = "DELETE FROM report_cache WHERE serial = ?"
+            await self._writer.run(lambda connection: connection.execute(erase, (serial,)))
+        return report
 
     async def put(self, key: CacheKey, report: CachedReport, ttl: timedelta) -> None:
         now = _microseconds(self._clock())
@@ -183,25 +200,26 @@ class _SqliteReports:
                     "INSERT OR REPLACE INTO report_cache (key, expires_at, value) VALUES (?, ?, ?)",
                     (key, now + ttl // _MICROSECOND, value),
                 )
-                connection.execute(
-                    "DELETE FROM report_cache WHERE serial <= "
-                    "(SELECT serial FROM report_cache ORDER BY serial DESC LIMIT 1 OFFSET ?)",
-                    (self._most,),
-                )
+                # The index is counted: to walk to the first one over the limit would read every report.
+                (count,) = connection.execute("SELECT count(*) FROM report_cache").fetchone()
+                if count > self._most:
+                    connection.execute(
+                        "DELETE FROM report_cache WHERE serial IN "
+                        "(SELECT serial FROM report_cache ORDER BY serial LIMIT ?)",
+                        (count - self._most,),
+                    )
 
-        await self._database.run(keep)
+        await self._writer.run(keep)
 
     async def drop(self, key: CacheKey) -> None:
-        await self._database.run(
-            lambda connection: connection.execute("DELETE FROM report_cache WHERE key = ?", (key,))
-        )
+        await self._writer.run(lambda connection: connection.execute("DELETE FROM report_cache WHERE key = ?", (key,)))
 
 
 class _SqliteLeases:
     """Leases."""
 
-    def __init__(self, database: _Database, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, writer: _Connection, clock: Clock) -> None:
+        self._writer = writer
         self._clock = clock
 
     async def acquire(self, key: CacheKey, holder: str, ttl: timedelta) -> bool:
@@ -217,28 +235,30 @@ class _SqliteLeases:
                 )
                 return taken.rowcount == 1
 
-        return await self._database.run(take)
+        return await self._writer.run(take)
 
     async def release(self, key: CacheKey, holder: str) -> None:
         statement = "DELETE FROM cache_leases WHERE key = ? AND holder = ?"
-        await self._database.run(lambda connection: connection.execute(statement, (key, holder)))
+        await self._writer.run(lambda connection: connection.execute(statement, (key, holder)))
 
 
 class _SqliteCounters:
     """Counters."""
 
-    def __init__(self, database: _Database, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, reader: _Connection, writer: _Connection, clock: Clock) -> None:
+        self._reader = reader
+        self._writer = writer
         self._clock = clock
 
     async def add(self, name: str, amount: int, ttl: timedelta) -> int:
         now = _microseconds(self._clock())
 
+        def read(connection: sqlite3.Connection) -> int:
+            select = "SELECT sum FROM cache_counters WHERE name = ? AND expires_at > ?"
+            found = connection.execute(select, (name, now)).fetchone()
+            return 0 if found is None else int(found[0])
+
         def count(connection: sqlite3.Connection) -> int:
-            if not amount:
-                select = "SELECT sum FROM cache_counters WHERE name = ? AND expires_at > ?"
-                found = connection.execute(select, (name, now)).fetchone()
-                return 0 if found is None else int(found[0])
             with _transaction(connection):
                 connection.execute("DELETE FROM cache_counters WHERE expires_at <= ?", (now,))
                 added = connection.execute(
@@ -248,7 +268,7 @@ class _SqliteCounters:
                 )
                 return int(added.fetchone()[0])
 
-        return await self._database.run(count)
+        return await (self._writer.run(count) if amount else self._reader.run(read))
 
 
 def _readable(value: object) -> CachedReport | None:
@@ -256,7 +276,7 @@ def _readable(value: object) -> CachedReport | None:
         return None
     try:
         report = msgspec.json.decode(value, type=CachedReport)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return report if report.schema_version == SCHEMA_VERSION else None
 
