@@ -8,6 +8,7 @@ The heuristic report is always made: it is the answer offline, the fallback, and
 import asyncio
 import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -18,6 +19,7 @@ from msgspec import Struct, structs
 
 from bifrost_domain import prompt as prompts
 from bifrost_domain.archive import Archive
+from bifrost_domain.breaker import Breaker
 from bifrost_domain.caching import CachedReport, CacheKey, CachePolicy, cache_key
 from bifrost_domain.coalescing import Coalescer
 from bifrost_domain.diagnosis import Diagnosis, examine
@@ -48,6 +50,7 @@ from bifrost_domain.logs.lines import Level
 from bifrost_domain.logs.redaction import Pseudonyms, Redactor, unkeyed
 from bifrost_domain.logs.templates import mask
 from bifrost_domain.metrics import AnalysisMetric, RunOutcome
+from bifrost_domain.observations import Analysed, Asked, Begun, Circuit, Ended, Observation
 from bifrost_domain.ports import (
     Cache,
     Chance,
@@ -82,6 +85,10 @@ MAX_ANSWER_CHARACTERS = 1 << 20
 SHARDED_BYTES = 256 << 20
 """A log at least this large is shared with a second process: below, starting one costs more than it saves."""
 SWEPT_SECONDS = 3600.0
+MOST_BREAKERS = 1000
+"""Models whose failures are remembered."""
+LONGEST_PAUSE_SECONDS = 300.0
+"""How long a model is left alone at the most, however long its provider asks for."""
 ASSUMED_CONTEXT = 8192
 """Tokens of context that a plan assumes of a model that cannot be asked."""
 
@@ -90,7 +97,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model may take. Seconds; `total_seconds` covers all tries of one analysis, `retries` come after the first.
 
     `at_once` requests to models run at the same time in this process, the others wait their turn. `max_cost_usd`
-    refuses a request whose estimated cost is higher, before anything is sent.
+    refuses a request whose estimated cost is higher, before anything is sent. After `breaker_failures` in a row a
+    model is left alone for `breaker_pause_seconds`, then asked once to see whether it works again.
     """
 
     total_seconds: float = 60.0
@@ -99,6 +107,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retries: int = 2
     at_once: int = 8
     max_cost_usd: float | None = None
+    breaker_failures: int = 5
+    breaker_pause_seconds: float = 15.0
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -109,7 +119,7 @@ class Request(Struct, frozen=True, kw_only=True):
     `minimum`, `since` and `until` filter what is looked at; `zone` is that of times in the logs that name none.
     `timeout` (seconds) and `max_cost` (dollars) are the user's own limits: reaching one raises LimitReached after the
     report that exists was delivered. Without `fallback` a failing provider or storage raises instead of giving way.
-    `key` is the family of the API key that asks.
+    `key` is the family of the API key that asks. `id` is the one that the analysis gets, None for a new one.
     """
 
     name: str
@@ -131,6 +141,7 @@ class Request(Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     max_cost: float | None = None
     key: str | None = None
+    id: str | None = None
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -167,10 +178,14 @@ class Repairing(Struct, frozen=True, kw_only=True):
 
 
 class FellBack(Struct, frozen=True, kw_only=True):
-    """`provider` was asked and failed; the next one in the order, at last the heuristic, takes over."""
+    """`provider` was asked and failed; the next one in the order, at last the heuristic, takes over.
+
+    `slug` is that of the error.
+    """
 
     provider: str
     reason: str
+    slug: str = ""
 
 
 class Finished(Struct, frozen=True, kw_only=True):
@@ -221,6 +236,7 @@ class Analyst:
     `secret` is the installation's key. With `pseudonyms`, hosts, users and addresses have names of its making in
     everything that comes out; only its holder can turn them back. `keep_digest`: what an engine saw is stored with its
     report, so that it can be replayed. `retention`: what is older is erased, looked after once an hour at most.
+    `observe` is told of what happens, for metrics.
     """
 
     def __init__(
@@ -245,6 +261,7 @@ class Analyst:
         pseudonyms: Pseudonyms | None = None,
         keep_digest: bool = True,
         retention: timedelta | None = None,
+        observe: Callable[[Observation], None] = lambda _: None,
     ) -> None:
         self._open_model = open_model
         self._open_storage = open_storage
@@ -267,6 +284,8 @@ class Analyst:
         self._retention = retention
         self._archive = Archive(open_storage=open_storage, clock=clock, new_id=new_id)
         self._swept: float | None = None
+        self._observe = observe
+        self._breakers: OrderedDict[tuple[str, str | None], Breaker] = OrderedDict()
         self._room = asyncio.Semaphore(limits.at_once)
         self._coalescer = Coalescer(open_cache=open_cache, new_id=new_id)
 
@@ -280,12 +299,57 @@ class Analyst:
         began = self._monotonic()
         deadline = None if request.timeout is None else began + request.timeout
         reading = _Intake(self, request)
+        self._observe(Begun())
+        try:
+            async with aclosing(reading.read(deadline)) as steps:
+                async for step in steps:
+                    yield step
+            async with aclosing(self._conclude(request, reading, began, deadline)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._observe(Ended())
+
+    async def prepare(self, request: Request) -> Digest:
+        """The wide digest of a request, with its fingerprint: all that `resume` needs to go on. Raises what `analyse`
+        raises while it reads; LimitReached where the time is up before all is read."""
+        deadline = None if request.timeout is None else self._monotonic() + request.timeout
+        reading = _Intake(self, request)
         async with aclosing(reading.read(deadline)) as steps:
-            async for step in steps:
-                yield step
-        async with aclosing(self._conclude(request, reading, began, deadline)) as events:
-            async for event in events:
-                yield event
+            async for _ in steps:
+                pass
+        if reading.limit is not None:
+            raise reading.limit
+        return (await reading.diagnosis()).digest
+
+    async def resume(self, digest: Digest, request: Request) -> AsyncGenerator[Event, None]:
+        """The analysis of what `prepare` made, now or later; `request.logs` play no part. Raises what `analyse` raises
+        after it has read."""
+        began = self._monotonic()
+        deadline = None if request.timeout is None else began + request.timeout
+        request = structs.replace(request, name=digest.source.name, kind=digest.source.kind, logs=())
+        self._observe(Begun())
+        try:
+            async with aclosing(self._conclude(request, _Kept(digest), began, deadline)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._observe(Ended())
+
+    async def pinned(self, pin: PromptPin) -> PromptVersion:
+        """The wording that was pinned. Raises PromptNotFound, and InvalidRequest where it is not what it was."""
+        version = await self._find_prompt(f"{pin.name}@{pin.version}")
+        if version.checksum != pin.checksum:
+            raise InvalidRequest(
+                f"prompt {pin.name}@{pin.version} is not the wording that was asked with then",
+                hint="name one with --prompt",
+            )
+        return version
+
+    def masked(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Values for a prompt's variables, redacted as a log is."""
+        redactor = self._redactor()
+        return {name: redactor.line(value).text for name, value in variables.items()}
 
     async def replay(self, id: str, request: Request) -> AsyncGenerator[Event, None]:
         """The stored analysis `id` made again from the digest that was kept with it; `request.logs` play no part.
@@ -293,28 +357,32 @@ class Analyst:
         Where `request.prompt` is None, the wording that asked before asks again. Raises what `analyse` raises;
         AnalysisNotFound; InvalidRequest where no digest was kept, or where that wording is not what it was.
         """
-        began = self._monotonic()
         analyses = (await self._open_storage()).analyses
-        stored, provenance = await analyses.get(id), await analyses.provenance(id)
+        provenance = await analyses.provenance(id)
         if provenance is None or provenance.digest is None:
             raise InvalidRequest(
                 f"analysis {id} cannot be replayed: what its engine saw was not kept",
                 hint="the setting history.keep_digest has it kept",
             )
         if request.prompt is None and provenance.prompt is not None:
-            pin = provenance.prompt
-            version = await self._find_prompt(f"{pin.name}@{pin.version}")
-            if version.checksum != pin.checksum:
-                raise InvalidRequest(
-                    f"prompt {pin.name}@{pin.version} is not the wording that analysis {id} was asked with",
-                    hint="name one with --prompt",
-                )
-            request = structs.replace(request, prompt=version)
-        request = structs.replace(request, name=stored.source.name, kind=stored.source.kind, logs=())
-        deadline = None if request.timeout is None else began + request.timeout
-        async with aclosing(self._conclude(request, _Kept(provenance.digest), began, deadline)) as events:
+            request = structs.replace(request, prompt=await self.pinned(provenance.prompt))
+        async with aclosing(self.resume(provenance.digest, request)) as events:
             async for event in events:
                 yield event
+
+    def left_alone(self) -> tuple[str, ...]:
+        """The names of the providers that failed again and again, and are not asked for a while."""
+        return tuple(sorted({name for (name, _), breaker in self._breakers.items() if breaker.open}))
+
+    def _breaker(self, name: str, model: str | None) -> Breaker:
+        breaker = self._breakers.get((name, model))
+        if breaker is None:
+            limits = self._limits
+            breaker = Breaker(failures=limits.breaker_failures, pause_seconds=limits.breaker_pause_seconds)
+            self._breakers[name, model] = breaker
+            while len(self._breakers) > MOST_BREAKERS:
+                self._breakers.popitem(last=False)
+        return breaker
 
     async def _conclude(
         self, request: Request, intake: "_Intake | _Kept", began: float, deadline: float | None
@@ -344,7 +412,7 @@ class Analyst:
                     if not request.fallback:
                         raise
                     reason = f"{name}: {error.message}"
-                    yield FellBack(provider=name, reason=error.message)
+                    yield FellBack(provider=name, reason=error.message, slug=error.slug)
                     if isinstance(error, LimitReached):
                         limit = error
                         break
@@ -360,7 +428,7 @@ class Analyst:
             yield Reduced(digest=wide)
             seen = wide
             analysis = Analysis(
-                id=self._new_id(),
+                id=request.id or self._new_id(),
                 created_at=self._clock(),
                 source=wide.source,
                 engine=Engine(
@@ -377,12 +445,20 @@ class Analyst:
                 usage=_used(runs),
                 duration_ms=self._since(began),
             )
+        metric = self._metric(request, runs, wide, began, analysis=analysis, error=failure or limit)
+        self._observe(
+            Analysed(
+                metric=metric,
+                severity=analysis.report.severity,
+                masked=analysis.redactions.by_kind,
+                sought=bool(runs) and request.use_cache,
+            )
+        )
         yield Finished(analysis=analysis, failed=tuple(intake.failed))
 
         if request.remember:
             pin = None if answered is None else _pin(_wording(request))
             provenance = Provenance(language=request.language, prompt=pin, digest=seen if self._keep_digest else None)
-            metric = self._metric(request, runs, wide, began, analysis=analysis, error=failure or limit)
             try:
                 storage = await self._open_storage()
                 await storage.analyses.add(analysis, provenance)
@@ -415,10 +491,11 @@ class Analyst:
         self, request: Request, runs: "Sequence[_Run]", digest: Digest, error: BifrostError, began: float
     ) -> None:
         """A failure is counted too; where that fails as well, the failure itself is what matters."""
+        metric = self._metric(request, runs, digest, began, error=error)
+        self._observe(Analysed(metric=metric, masked=digest.redactions.by_kind, sought=request.use_cache))
         if request.remember:
             with suppress(StorageUnavailable):
-                storage = await self._open_storage()
-                await storage.metrics.add(self._metric(request, runs, digest, began, error=error))
+                await (await self._open_storage()).metrics.add(metric)
 
     def _metric(
         self,
@@ -532,11 +609,10 @@ class Analyst:
 
     async def _worded(self, request: Request) -> Request:
         """The request with the wording to ask with; values of its variables are redacted as the log is."""
-        redactor = self._redactor()
         return structs.replace(
             request,
             prompt=request.prompt or await self._find_prompt(None),
-            variables={name: redactor.line(value).text for name, value in request.variables.items()},
+            variables=self.masked(request.variables),
         )
 
     def _redactor(self) -> Redactor:
@@ -788,6 +864,8 @@ class _Run:
         self._truncated = False
         self._hit = False
         self._asked_at: float | None = None
+        self._breaker = analyst._breaker(name, request.model)
+        self._probes = False
         self.digest: Digest
         self.usage = Usage()
         self.calls = 0
@@ -804,6 +882,9 @@ class _Run:
         analyst, request = self._analyst, self._request
         model = await analyst._open_model(self._name, request.model)
         self._identity = identity = model.identity
+        if not self._breaker.allows(analyst._monotonic()):
+            raise self._left_alone()
+        self._probes = self._breaker.open
         description = await self._describe(model)
         digest, prompt = await analyst._compose(request, self._reading, description)
         self.digest = await self._reading.named(digest)
@@ -909,7 +990,7 @@ class _Run:
     def analysis(self, began: float) -> Analysis:
         provider, model = self.asked
         return Analysis(
-            id=self._analyst._new_id(),
+            id=self._request.id or self._analyst._new_id(),
             created_at=self._analyst._clock(),
             source=self.digest.source,
             engine=Engine(provider=provider, model=model, prompt=_pin(_wording(self._request)).reference),
@@ -928,8 +1009,9 @@ class _Run:
                 async with asyncio.timeout(self._patience(self._analyst._limits.first_token_seconds)):
                     return await model.describe()
             except TimeoutError as error:
-                raise self._too_slow("it did not say what it is in time") from error
+                raise self._failed(self._too_slow("it did not say what it is in time")) from error
             except (ModelThrottled, ModelUnavailable) as error:
+                self._failed(error)
                 await self._wait_or_raise(error, attempt)
         raise AssertionError("unreachable")
 
@@ -945,9 +1027,13 @@ class _Run:
                     await self._analyst._room.acquire()
             except TimeoutError as error:
                 raise self._too_slow("too many other requests were running to ask it in time") from error
+            if self._breaker.open and not self._probes:
+                self._analyst._room.release()
+                raise self._left_alone()
             self.calls += 1
-            if self._asked_at is None:
-                self._asked_at = self._analyst._monotonic()
+            now = self._analyst._monotonic()
+            self._asked_at = now if self._asked_at is None else self._asked_at
+            outcome, first_token = "left", None
             try:
                 length = 0
                 async with aclosing(model.stream(prompt)) as stream:
@@ -960,7 +1046,11 @@ class _Run:
                         if isinstance(event, Completed):
                             self._truncated = event.truncated
                             self._count(event, description)
+                            self._worked()
+                            outcome = "answered"
                             return
+                        if first_token is None:
+                            first_token = self._analyst._monotonic() - now
                         if self.first_token_ms is None:
                             self.first_token_ms = self._analyst._since(self._asked_at)
                         started = True
@@ -970,14 +1060,51 @@ class _Run:
                         yield event.text
             except TimeoutError as error:
                 what = "it stopped in the middle of its answer" if started else "it did not begin to answer in time"
-                raise self._too_slow(what) from error
-            except (ModelThrottled, ModelUnavailable) as error:
-                if started:
+                slow = self._failed(self._too_slow(what))
+                outcome = slow.slug
+                raise slow from error
+            except ModelError as error:
+                self._failed(error)
+                outcome = error.slug
+                if started or not isinstance(error, ModelThrottled | ModelUnavailable):
                     raise
                 refused = error
             finally:
                 self._analyst._room.release()
+                self._analyst._observe(
+                    Asked(
+                        provider=self.asked[0],
+                        model=self.asked[1],
+                        outcome=outcome,
+                        seconds=self._analyst._monotonic() - now,
+                        first_token_seconds=first_token,
+                    )
+                )
             await self._wait_or_raise(refused, attempt)
+
+    def _worked(self) -> None:
+        if self._breaker.open:
+            self._analyst._observe(Circuit(provider=self._name, open=False))
+        self._breaker.succeeded()
+
+    def _failed(self, error: BifrostError) -> BifrostError:
+        """Counts what the provider is to blame for; a limit that the user typed is none of it."""
+        if isinstance(error, ModelError):
+            asked = getattr(error, "retry_after", None) or 0.0
+            was_open = self._breaker.open
+            self._breaker.failed(self._analyst._monotonic(), pause_seconds=min(asked, LONGEST_PAUSE_SECONDS))
+            if self._breaker.open and not was_open:
+                self._analyst._observe(Circuit(provider=self._name, open=True))
+        return error
+
+    def _left_alone(self) -> ModelUnavailable:
+        left = self._breaker.left(self._analyst._monotonic())
+        return ModelUnavailable(
+            f"it failed {self._analyst._limits.breaker_failures} times in a row and is left alone for now",
+            provider=self._name,
+            hint="see `bifrost doctor` for what is wrong with it",
+            retry_after=left,
+        )
 
     def _count(self, event: Completed, description: ModelDescription) -> None:
         used = self.usage
@@ -1008,7 +1135,7 @@ class _Run:
         asked = error.retry_after if isinstance(error, ModelThrottled) else None
         wait = asked if asked is not None else self._analyst._chance() * 0.5 * 2**attempt
         left = self._deadline - self._analyst._monotonic()
-        if not retryable or attempt >= self._analyst._limits.retries or wait >= left:
+        if not retryable or attempt >= self._analyst._limits.retries or wait >= left or self._breaker.open:
             raise error
         await asyncio.sleep(wait)
 

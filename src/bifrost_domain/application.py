@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from bifrost_domain.analysis import Analyst
 from bifrost_domain.archive import Archive
+from bifrost_domain.batches import Batches
 from bifrost_domain.keyring import KeyRing
 from bifrost_domain.logs.redaction import Pseudonyms
 from bifrost_domain.ports import Cache, LanguageModel, Storage
@@ -26,6 +27,7 @@ class Application(Struct, frozen=True, kw_only=True):
     archive: Archive
     promptbook: PromptBook
     keyring: KeyRing
+    batches: Batches
     open_storage: Callable[[], Awaitable[Storage]]
     open_cache: Callable[[], Awaitable[Cache]]
     open_model: Callable[[str, str | None], Awaitable[LanguageModel]]

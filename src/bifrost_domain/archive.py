@@ -27,10 +27,11 @@ class Archive:
         await self._note(storage, AuditAction.ANALYSIS_DELETED, actor, id, {})
 
     async def erase_before(self, moment: datetime, *, actor: str) -> int:
-        """Everything made before `moment`, metrics included; returns how many analyses."""
+        """Everything made before `moment`, with metrics and batches that are over; returns how many analyses."""
         storage = await self._open_storage()
         gone = await storage.analyses.forget_before(moment)
         counted = await storage.metrics.forget_before(moment)
+        await storage.batches.forget_before(moment)
         if gone or counted:
             detail = {"before": moment.isoformat(), "analyses": str(gone)}
             await self._note(storage, AuditAction.HISTORY_PURGED, actor, HISTORY, detail)

@@ -24,11 +24,21 @@ class Breaker:
         self._open_until = now + self._pause
         return True
 
+    @property
+    def open(self) -> bool:
+        """Whether it is open, or a probe is on its way."""
+        return self._open_until is not None
+
+    def left(self, now: float) -> float:
+        """Seconds until the next call may be made; 0 where it may now."""
+        return 0.0 if self._open_until is None else max(0.0, self._open_until - now)
+
     def succeeded(self) -> None:
         self._failed = 0
         self._open_until = None
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, *, pause_seconds: float = 0.0) -> None:
+        """`pause_seconds`: the least that the service asked to be left alone for."""
         self._failed += 1
         if self._failed >= self._most:
-            self._open_until = now + self._pause
+            self._open_until = now + max(self._pause, pause_seconds)

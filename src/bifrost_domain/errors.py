@@ -15,7 +15,8 @@
     ├── NotFound
     │   ├── AnalysisNotFound
     │   ├── PromptNotFound      the prompt, its version or its label
-    │   └── KeyNotFound
+    │   ├── KeyNotFound
+    │   └── BatchNotFound
     ├── Conflict                somebody else was first
     │   └── PromptVersionExists
     ├── LimitReached            a limit the user set was reached: time, cost, quota
@@ -28,6 +29,7 @@
     ├── StorageUnavailable      the database cannot be used now
     │   ├── StorageFull
     │   └── SchemaMismatch      the database is older or newer than this program
+    ├── ShuttingDown            the server was told to stop; another one, or this one after its restart, serves
     ├── CacheUnavailable        never leaves the analysis: no cache means a miss
     └── ShardLost               never leaves the analysis: the log is read again in one process
 
@@ -117,6 +119,10 @@ class KeyNotFound(NotFound):
     slug = "key-not-found"
 
 
+class BatchNotFound(NotFound):
+    slug = "batch-not-found"
+
+
 class Conflict(BifrostError):
     slug = "conflict"
 
@@ -150,13 +156,25 @@ class ModelError(BifrostError):
 
 
 class ModelUnavailable(ModelError):
-    """`retryable`: it may pass (refused, a 5xx), other than a missing model or a rejected credential."""
+    """`retryable`: it may pass (refused, a 5xx), other than a missing model or a rejected credential.
+
+    `retry_after`: seconds after which it is worth trying again, None where nobody knows.
+    """
 
     slug = "model-unavailable"
 
-    def __init__(self, message: str, *, provider: str = "", hint: str = "", retryable: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        hint: str = "",
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message, provider=provider, hint=hint)
         self.retryable = retryable
+        self.retry_after = retry_after
 
 
 class ModelThrottled(ModelError):
@@ -187,6 +205,13 @@ class StorageFull(StorageUnavailable):
 
 class SchemaMismatch(StorageUnavailable):
     slug = "schema-mismatch"
+
+
+class ShuttingDown(BifrostError):
+    slug = "shutting-down"
+
+    def __init__(self, message: str = "the server is shutting down", *, hint: str = "try again") -> None:
+        super().__init__(message, hint=hint)
 
 
 class CacheUnavailable(BifrostError):

@@ -46,7 +46,21 @@ TOUCHED = timedelta(minutes=1)
 MOST_REASON = 500
 
 
+TOLD_SECONDS = 1.0
+"""How long requests are counted in one process alone, at the most."""
+
 Remembered = TypeVar("Remembered")
+
+
+class _Window(Struct, kw_only=True):
+    """The requests of a family in a minute, as far as this process knows: `counted` together with all replicas, and
+    `untold` by it alone since `told`."""
+
+    minute: int
+    before: int = 0
+    counted: int = 0
+    untold: int = 0
+    told: float = float("-inf")
 
 
 class Issued(Struct, frozen=True, kw_only=True):
@@ -104,6 +118,7 @@ class KeyRing:
         self._refused: dict[tuple[str, str], AuditEvent] = {}
         self._told: dict[tuple[str, str], datetime] = {}
         self._shut_out: OrderedDict[str, int] = OrderedDict()
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._counters = _OwnCounters(monotonic)
 
     async def issue(
@@ -252,23 +267,40 @@ class KeyRing:
         """Count a request. Raises RateLimited where the family has no more in this minute.
 
         A sliding window: the minute before counts with the share of it that is not over yet. What is refused does not
-        count. Where the shared cache is down, each process counts for itself.
+        count. Far from the limit requests are counted here, and told to the other replicas once a second or when they
+        are a twentieth of what was left; near it each is told at once. So a family is over its limit by no more than
+        that, whoever serves it. Where the shared cache is down, each process counts for itself.
         """
         limit = key.limit.per_minute
-        seconds = self._clock().timestamp()
-        minute, passed = divmod(seconds, WINDOW.total_seconds())
-        share = passed / WINDOW.total_seconds()
-        name = f"rate:{key.family}:{int(minute)}"
-        before = await self._count(f"rate:{key.family}:{int(minute) - 1}", 0)
-        now = await self._count(name, 1)
-        used = before * (1 - share) + now
+        minute, passed = divmod(self._clock().timestamp(), WINDOW.total_seconds())
+        share, now = passed / WINDOW.total_seconds(), self._monotonic()
+        window = self._windows.get(key.family)
+        if window is None or window.minute != minute:
+            window = await self._turned(key.family, int(minute), window)
+        used = window.before * (1 - share) + window.counted + window.untold + 1
+        if now - window.told < TOLD_SECONDS and window.untold < (limit - used) // 20:
+            window.untold += 1
+        else:
+            counting, window.untold, window.told = window.untold + 1, 0, now
+            window.counted += counting
+            window.counted = await self._count(f"rate:{key.family}:{int(minute)}", counting)
+            used = window.before * (1 - share) + window.counted
         if used > limit:
-            await self._count(name, -1)
-            wait = _wait(before, now - 1, limit, share) * WINDOW.total_seconds()
+            window.counted = await self._count(f"rate:{key.family}:{int(minute)}", -1)
+            wait = _wait(window.before, window.counted, limit, share) * WINDOW.total_seconds()
             raise RateLimited(
                 f"API key {key.id} may make {limit} requests a minute", retry_after=wait, hint="try again later"
             )
         return Quota(limit=limit, remaining=int(limit - used), reset=WINDOW.total_seconds() - passed)
+
+    async def _turned(self, family: str, minute: int, last: "_Window | None") -> "_Window":
+        """The window of a new minute; what was not told of the last one is told now."""
+        window = _Window(minute=minute)
+        _remember(self._windows, family, window, MOST_COUNTED)
+        if last is not None and last.untold:
+            await self._count(f"rate:{family}:{last.minute}", last.untold)
+        window.before = await self._count(f"rate:{family}:{minute - 1}", 0)
+        return window
 
     @asynccontextmanager
     async def using(self, key: ApiKey) -> AsyncGenerator[None, None]:

@@ -27,6 +27,8 @@ class AnalysisMetric(Struct, frozen=True, kw_only=True):
     `provider` and `model` are those that were asked, whoever wrote the report in the end; `error` is the slug of what
     went wrong. `calls` counts the requests sent to the model; tokens and cost are those of all of them, also of answers
     that were thrown away. `key` is the family of the API key that asked, None on the command line.
+    `runs`: for how many analyses alike in everything this stands, each as long as `duration_ms`; calls, tokens, cost,
+    lines and bytes are those of all of them together.
     """
 
     id: str
@@ -45,6 +47,7 @@ class AnalysisMetric(Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     lines_read: int = 0
     bytes_read: int = 0
+    runs: int = 1
 
 
 class DayTotal(Struct, frozen=True, kw_only=True):
@@ -94,14 +97,14 @@ def collected(metrics: Iterable[AnalysisMetric], since: datetime, until: datetim
     for metric in metrics:
         day = metric.at.astimezone(UTC).date()
         groups.setdefault((day, metric.provider, metric.model, metric.outcome), []).append(metric)
-        buckets[bucket(metric.duration_ms)] += 1
+        buckets[bucket(metric.duration_ms)] += metric.runs
     totals = (
         DayTotal(
             day=day,
             provider=provider,
             model=model,
             outcome=outcome,
-            analyses=len(group),
+            analyses=sum(metric.runs for metric in group),
             calls=sum(metric.calls for metric in group),
             input_tokens=sum(metric.input_tokens for metric in group),
             output_tokens=sum(metric.output_tokens for metric in group),

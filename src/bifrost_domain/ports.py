@@ -5,16 +5,21 @@ exception passes a port. Every adapter of a port runs through that port's one co
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Struct
 
 from bifrost_domain.audit import AuditEvent, AuditPage
+from bifrost_domain.batch import Batch, BatchItem, BatchPage, ItemPage, ItemRef
 from bifrost_domain.caching import CachedReport, CacheKey
 from bifrost_domain.history import HistoryQuery, Incident, IncidentPage, Page, Provenance
+from bifrost_domain.idempotency import Idempotent
 from bifrost_domain.keys import ApiKey
+from bifrost_domain.logs.digest import Digest
 from bifrost_domain.metrics import AnalysisMetric, Spent, Statistics
+from bifrost_domain.observations import Exposition, Observation
 from bifrost_domain.prompt import LabelMove, Prompt, PromptVersion
 from bifrost_domain.report import Analysis
 
@@ -213,6 +218,76 @@ class AuditLog(Protocol):
         ...
 
 
+class BatchRepository(Protocol):
+    """Batches with their items. All raise StorageUnavailable; `get`, `items`, `changed` and `cancel` BatchNotFound.
+
+    Whatever changes the items of one batch happens in one order, of which `revision` is the count.
+    """
+
+    async def add(self, batch: Batch, items: Sequence[tuple[BatchItem, Digest | None]]) -> None:
+        """Keep it with all its items and what they are to be analysed from, whole or not at all."""
+        ...
+
+    async def get(self, id: str) -> Batch: ...
+
+    async def newest(self, *, family: str | None = None, limit: int = 50, cursor: str | None = None) -> BatchPage:
+        """Newest first, those of one family of keys where it is given. Raises BadOption for a cursor it did not
+        make."""
+        ...
+
+    async def items(self, id: str, *, limit: int = 100, cursor: str | None = None) -> ItemPage:
+        """By number. Raises BadOption for a cursor it did not make."""
+        ...
+
+    async def changed(self, id: str, after: int) -> Sequence[BatchItem]:
+        """The items whose `revision` is greater than `after`, in its order."""
+        ...
+
+    async def due(self, now: datetime, limit: int) -> Sequence[ItemRef]:
+        """Items that may be claimed. Low numbers come first, so that a small batch need not wait for a large one."""
+        ...
+
+    async def change(self, ref: ItemRef, transition: Callable[[BatchItem], BatchItem | None]) -> BatchItem | None:
+        """Replace an item by what `transition` makes of it, as one step that no other writer sees half of; the digest
+        goes with the end of the item. Gives the item as it is stored now, None where `transition` gave None or there is
+        no such item."""
+        ...
+
+    async def digest(self, ref: ItemRef) -> Digest | None:
+        """What the item is to be analysed from; None where it is over."""
+        ...
+
+    async def prolong(self, refs: Sequence[ItemRef], holder: str, until: datetime) -> Sequence[ItemRef]:
+        """Move the end of these leases; gives those that are still `holder`'s."""
+        ...
+
+    async def cancel(self, id: str, at: datetime) -> Batch:
+        """Every item that is not over is cancelled, running ones too: who runs them has lost them."""
+        ...
+
+    async def forget_before(self, moment: datetime) -> int:
+        """Delete the batches that are over and were made before `moment`; returns how many."""
+        ...
+
+
+class IdempotencyRepository(Protocol):
+    """Which requests were made already, by the key that a client gave them. All raise StorageUnavailable."""
+
+    async def begin(self, family: str, key_hash: bytes, request_hash: bytes, at: datetime) -> Idempotent | None:
+        """Note a request, as one step. None where it is new; else what was noted before, which is left as it is."""
+        ...
+
+    async def finish(self, family: str, key_hash: bytes, resource: str) -> None:
+        """Note what the request made."""
+        ...
+
+    async def abandon(self, family: str, key_hash: bytes) -> None:
+        """It made nothing, so the next one with this key is new again."""
+        ...
+
+    async def forget_before(self, moment: datetime) -> int: ...
+
+
 class Storage(Struct, frozen=True, kw_only=True):
     """What a storage adapter opens. `ping` raises StorageUnavailable; `location` is for people, without credentials."""
 
@@ -221,6 +296,8 @@ class Storage(Struct, frozen=True, kw_only=True):
     prompts: PromptRepository
     keys: KeyRepository
     audit: AuditLog
+    batches: BatchRepository
+    idempotency: IdempotencyRepository
     ping: Callable[[], Awaitable[None]]
     location: str
 
@@ -288,6 +365,36 @@ class Cache(Struct, frozen=True, kw_only=True):
     counters: Counters
     ping: Callable[[], Awaitable[None]]
     location: str
+
+
+# --- queue --------------------------------------------------------------------------------------------------------
+
+
+class JobQueue(Protocol):
+    """Brings the items of batches to those who run them: each at least once, for the storage says who may run one.
+
+    What was lost on the way is found again by looking at what is due in the storage, which every adapter does.
+    """
+
+    async def put(self, refs: Sequence[ItemRef], *, after: timedelta = timedelta()) -> None:
+        """Have them run soon, or after a time. Raises StorageUnavailable."""
+        ...
+
+    def work(self, run: Callable[[ItemRef], Awaitable[None]], at_once: int) -> AbstractAsyncContextManager[None]:
+        """Runs items, `at_once` at most at a time, until it is left: then it takes no more, and waits for those that
+        run. `run` raises nothing."""
+        ...
+
+
+# --- metrics ------------------------------------------------------------------------------------------------------
+
+
+class Metrics(Protocol):
+    """Counts what is observed. Neither call blocks or raises."""
+
+    def observe(self, observation: Observation) -> None: ...
+
+    def exposition(self) -> Exposition: ...
 
 
 # --- sources ------------------------------------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 import os
 import secrets
 import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from importlib.metadata import version
 from inspect import isawaitable
 from operator import attrgetter
 from pathlib import Path
@@ -19,13 +19,16 @@ from bifrost_adapters.slots import administer, open_slot
 from bifrost_domain.analysis import Analyst
 from bifrost_domain.application import Application
 from bifrost_domain.archive import Archive
+from bifrost_domain.batch import ItemRef
+from bifrost_domain.batches import Batches
 from bifrost_domain.caching import CachePolicy
 from bifrost_domain.errors import ConfigurationError
 from bifrost_domain.keyring import KeyRing
 from bifrost_domain.keys import derived_pepper
 from bifrost_domain.logs.digester import Shard
 from bifrost_domain.logs.redaction import Pseudonyms
-from bifrost_domain.ports import Cache, LanguageModel, Schema, Storage
+from bifrost_domain.observations import Observation
+from bifrost_domain.ports import Cache, Chance, Clock, JobQueue, LanguageModel, Metrics, Schema, Storage
 from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion
 from bifrost_domain.promptbook import PromptBook, in_production
 from bifrost_entrypoints.settings import Settings, cache_ttl, data_home, retention
@@ -79,6 +82,38 @@ async def open_cache(settings: Settings) -> AsyncIterator[Cache]:
         yield cache
 
 
+@asynccontextmanager
+async def open_queue(
+    settings: Settings, storage: Callable[[], Awaitable[Storage]], clock: Clock, chance: Chance
+) -> AsyncIterator[JobQueue]:
+    async def due(limit: int) -> Sequence[ItemRef]:
+        return await (await storage()).batches.due(clock(), limit)
+
+    kind, options = queue_choice(settings)
+    async with open_slot("queue", kind, options, due=due, chance=chance) as queue:
+        yield queue
+
+
+@asynccontextmanager
+async def open_metrics(settings: Settings) -> AsyncIterator[Metrics]:
+    """What the service counts with. Raises ConfigurationError."""
+    options: dict[str, Any] = {}
+    if settings.metrics.kind == "prometheus":
+        entries = [settings.entry(name)[1] for name in settings.provider_names() if name not in ("auto", "heuristic")]
+        options = {
+            "providers": tuple(name for name in settings.provider_names() if name not in ("auto", "heuristic")),
+            "models": tuple({str(entry["model"]) for entry in entries if "model" in entry}),
+            "directory": os.environ.get("PROMETHEUS_MULTIPROC_DIR"),
+            "version": version("bifrost-logs"),
+        }
+    async with open_slot("metrics", settings.metrics.kind, options) as metrics:
+        yield metrics
+
+
+def unobserved(observation: Observation) -> None:
+    """Nobody counts outside the service."""
+
+
 def storage_choice(settings: Settings) -> tuple[str, dict[str, Any]]:
     """Kind and options of `database.url`. Raises ConfigurationError for a URL that cannot be meant."""
     url = settings.database.url
@@ -106,6 +141,17 @@ def cache_choice(settings: Settings) -> tuple[str, dict[str, Any]]:
             return "memory", options
         options["path"] = path or where["path"]
     return kind, options
+
+
+def queue_choice(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Kind and options of `queue.kind`. Raises ConfigurationError for one that the database cannot carry."""
+    kind = settings.queue.kind
+    storage, where = storage_choice(settings)
+    if kind == "pgqueuer" and storage != "postgres":
+        raise ConfigurationError(
+            "queue.kind pgqueuer needs PostgreSQL", hint="name one with database.url, or leave queue.kind at stored"
+        )
+    return kind, {"url": where["url"]} if kind == "pgqueuer" else {}
 
 
 def _scheme(url: str, setting: str) -> tuple[str, str]:
@@ -218,7 +264,8 @@ def uuid7() -> str:
     value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(secrets.token_bytes(10), "big")
     value = value & ~(0xF000 << 64) | 0x7000 << 64
     value = value & ~(0xC000 << 48) | 0x8000 << 48
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def open_shard() -> Shard:
@@ -261,10 +308,13 @@ class Container(containers.DeclarativeContainer):
     new_id = providers.Object(uuid7)
     chance = providers.Object(random)
     entropy = providers.Object(secrets.token_bytes)
+    observe = providers.Object(unobserved)
 
     open_model = providers.Callable(model_opener, models.provider)
     open_storage = providers.Callable(opener, storage.provider)
     open_cache = providers.Callable(opener, cache.provider)
+    queue = providers.Resource(open_queue, settings, open_storage, clock, chance)
+    open_queue = providers.Callable(opener, queue.provider)
     archive = providers.Singleton(Archive, open_storage=open_storage, clock=clock, new_id=new_id)
     promptbook = providers.Singleton(PromptBook, open_storage=open_storage, clock=clock, new_id=new_id)
     find_prompt = providers.Callable(prompt_finder, promptbook, settings)
@@ -301,6 +351,19 @@ class Container(containers.DeclarativeContainer):
         pseudonyms=pseudonyms,
         keep_digest=settings.provided.history.keep_digest,
         retention=providers.Callable(retention, settings),
+        observe=observe,
+    )
+    batches = providers.Singleton(
+        Batches,
+        analyst=analyst,
+        open_storage=open_storage,
+        open_queue=open_queue,
+        find_prompt=find_prompt,
+        clock=clock,
+        new_id=new_id,
+        chance=chance,
+        at_once=settings.provided.queue.at_once,
+        item_seconds=settings.provided.queue.item_seconds,
     )
     application = providers.Singleton(
         Application,
@@ -308,6 +371,7 @@ class Container(containers.DeclarativeContainer):
         archive=archive,
         promptbook=promptbook,
         keyring=keyring,
+        batches=batches,
         find_prompt=find_prompt,
         open_model=open_model,
         open_storage=open_storage,

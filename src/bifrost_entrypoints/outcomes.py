@@ -57,6 +57,7 @@ OUTCOMES: dict[type[errors.BifrostError], Outcome] = {
     errors.BadAnswer: Outcome(502, ExitCode.FAILED),
     errors.ModelError: Outcome(502, ExitCode.FAILED),
     errors.StorageUnavailable: Outcome(503, ExitCode.FAILED),
+    errors.ShuttingDown: Outcome(503, ExitCode.FAILED),
     errors.CacheUnavailable: Outcome(503, ExitCode.FAILED),
     errors.ShardLost: Outcome(500, ExitCode.FAILED),
     errors.BifrostError: Outcome(500, ExitCode.BUG),

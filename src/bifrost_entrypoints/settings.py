@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -106,6 +107,53 @@ class Keys(Section, frozen=True):
     peppers: dict[str, Secret] = {}
 
 
+class Server(Section, frozen=True):
+    """The service that `bifrost serve` runs.
+
+    host, port, workers: where it listens, and how many processes share the work. trusted_proxies: addresses or networks
+    whose X-Forwarded-For is believed. cors_origins: web pages that may call it from a browser, none by default.
+    allowed_hosts: names it may be called by in the Host header; none means any, but on a loopback address its own
+    only. max_body_bytes, max_decompressed_bytes, max_lines, max_files: of one request. max_in_progress: requests that
+    analyse at once in one process; what comes beyond is refused with 429. header_seconds, body_seconds: how long a
+    client may take to send them. drain_seconds: how long work that runs may go on when the server is told to stop.
+    log_level: of its log on stderr.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 10_485_760
+    max_decompressed_bytes: Annotated[int, Meta(ge=1024)] = 104_857_600
+    max_lines: Annotated[int, Meta(ge=1)] = 2_000_000
+    max_files: Annotated[int, Meta(ge=1)] = 50
+    max_in_progress: Annotated[int, Meta(ge=1)] = 64
+    header_seconds: Annotated[float, Meta(gt=0)] = 10.0
+    body_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    drain_seconds: Annotated[float, Meta(gt=0)] = 20.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class MetricsSettings(Section, frozen=True):
+    """kind: what the service counts with: `prometheus`, or `off`."""
+
+    kind: Literal["prometheus", "off"] = "prometheus"
+
+
+class Queue(Section, frozen=True):
+    """How the items of batches reach those who run them.
+
+    kind: `stored` (the default: each process looks into the database), or `pgqueuer`, which has PostgreSQL tell them.
+    at_once: items at a time in one process. item_seconds: how long one try at an item may take.
+    """
+
+    kind: Literal["stored", "pgqueuer"] = "stored"
+    at_once: Annotated[int, Meta(ge=1)] = 4
+    item_seconds: Annotated[float, Meta(gt=0)] = 600.0
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings.
 
@@ -127,6 +175,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     history: History = History()
     keys: Keys = Keys()
+    server: Server = Server()
+    queue: Queue = Queue()
+    metrics: MetricsSettings = MetricsSettings()
     prompt: str = "root-cause"
     time_zone: str = "UTC"
 
@@ -145,6 +196,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not isinstance(kind, str):
             raise ConfigurationError(f"providers.{name}.kind must be a name, not {kind!r}")
         return kind, options
+
+    def provider_names(self) -> tuple[str, ...]:
+        """What a request may name as its provider."""
+        return ("auto", "heuristic", *sorted(BUILT_IN | self.providers))
 
     def report_language(self, environment: Mapping[str, str]) -> Language:
         return locale_language(environment) if self.language == "auto" else Language(self.language)
@@ -252,6 +307,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 _ALIASES = {"BIFROST_DATABASE_URL": "database.url", "BIFROST_CACHE_URL": "cache.url"}
 _NOT_SETTINGS = frozenset({"BIFROST_CONFIG"})
+_LISTS = frozenset({"order", "server.trusted_proxies", "server.cors_origins", "server.allowed_hosts"})
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
@@ -271,7 +327,7 @@ def _environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
 
 
 def _value(dotted: str, text: str) -> Any:
-    if dotted == "order":
+    if dotted in _LISTS:
         return [name.strip() for name in text.split(",") if name.strip()]
     if text.startswith(("{", "[")):
         try:
@@ -359,6 +415,16 @@ def _without_password(value: Any) -> Any:
     return f"{scheme}://{credentials.partition(':')[0]}:{MASK}@{place}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def cache_ttl(settings: Settings) -> timedelta:
     return timedelta(hours=settings.cache.ttl_hours)
 
@@ -370,7 +436,11 @@ def retention(settings: Settings) -> timedelta | None:
 
 def time_zone(settings: Settings, environment: Mapping[str, str] = os.environ) -> tzinfo:
     """The zone of times that name none. Raises ConfigurationError for one that is not known here."""
-    name = settings.time_zone
+    return zone_named(settings.time_zone, environment)
+
+
+def zone_named(name: str, environment: Mapping[str, str] = os.environ) -> tzinfo:
+    """Raises ConfigurationError for a zone that is not known here."""
     if name.upper() == "UTC":
         return UTC
     if name == "local":

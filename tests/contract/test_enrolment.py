@@ -8,7 +8,7 @@ import pytest
 from bifrost_adapters import slots
 
 
-@pytest.mark.parametrize("slot", ["models", "storage", "cache"])
+@pytest.mark.parametrize("slot", ["models", "storage", "cache", "queue"])
 def test_every_adapter_of_the_slot_is_enrolled_in_its_suite(
     slot: str, choices: Mapping[str, Mapping[str, Any]]
 ) -> None:

@@ -33,6 +33,7 @@ metric = st.builds(
     cost_usd=st.none() | st.integers(0, 2**20).map(lambda cents: cents / 64),
     lines_read=st.integers(0, 2**40),
     bytes_read=st.integers(0, 2**50),
+    runs=st.integers(1, 1000),
 )
 
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.faults import Row, asking, cache, keys, state, storage
+from tests.faults import Row, asking, batch, cache, keys, state, storage
 
 Experiment = Callable[[Path, bool], Awaitable[list[Row]]]
 
@@ -24,6 +24,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "F20": storage.f20,
     "F21": storage.f21,
     "F22": asking.f22,
+    "F23": batch.f23,
+    "F24": batch.f24,
     "F25": storage.f25,
     "F26": keys.f26,
     "F27": asking.f27,
@@ -32,8 +34,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "KEYS": keys.revocation,
 }
 LATER = {
-    "F23": "a batch is stopped and resumed: with the batch command, which is not built yet",
-    "F24": "a poison file in a batch: the same",
+    "F23": "a folder of logs is stopped and resumed: with the batch command, which is not built yet",
 }
 
 

@@ -22,7 +22,7 @@ CHUNK = 1 << 20
 """Bytes of a chunk, at the most, save where a few compressed bytes stand for more."""
 _BLOCK = 1 << 16
 """Compressed bytes read at once."""
-_SAMPLE = 8192
+SAMPLE = 8192
 _RATIO_FREE = 64 << 20
 """Bytes that may come out before the ratio is looked at: small archives of one repeated line are no bombs."""
 _XZ_MEMORY = 256 << 20
@@ -82,11 +82,11 @@ class Reader:
 
     def _read(self, limits: Limits) -> Iterator[bytes]:
         head = self._decidable(self._raw.read(CHUNK), CHUNK)
-        new = _decompressor(head)
+        new = decompressor_for(head)
         pieces = self._plain(head) if new is None else self._members(head, new)
         produced = 0
         for piece in pieces:
-            if produced == 0 and (sort := binary(piece[:_SAMPLE])):
+            if produced == 0 and (sort := binary(piece[:SAMPLE])):
                 inside = "" if new is None else " inside of the compression"
                 raise NoReadableInput(f"{self._name} is no log: it is {sort.name}{inside}", hint=sort.hint)
             produced += len(piece)
@@ -129,7 +129,7 @@ class Reader:
                     ended = not data
                 try:
                     piece = decompressor.decompress(data, CHUNK)
-                except _damages() as error:
+                except damages() as error:
                     raise NoReadableInput(
                         f"{self._name} is damaged: {error}; what came before was read",
                         hint="get the file again, or decompress it by hand",
@@ -146,7 +146,7 @@ class Reader:
             while not data and (data := self._raw.read(_BLOCK)):
                 data = data.lstrip(b"\0")
             data = self._decidable(data, _BLOCK)
-            if data and _decompressor(data) is not new:
+            if data and decompressor_for(data) is not new:
                 raise NoReadableInput(
                     f"{self._name} has other bytes behind its compressed data; what came before was read",
                     hint="look what was appended to it: tail -c 64 FILE | xxd",
@@ -262,19 +262,19 @@ def binary(sample: bytes) -> Binary | None:
 
 def sniff(descriptor: int) -> Binary | None:
     """`binary` of what an open file begins with, looked at inside of its compression. Raises OSError."""
-    start = os.read(descriptor, _SAMPLE)
-    new = _decompressor(start)
+    start = os.read(descriptor, SAMPLE)
+    new = decompressor_for(start)
     if new is not None:
         try:
-            start = new().decompress(start, _SAMPLE)
-        except _damages():
+            start = new().decompress(start, SAMPLE)
+        except damages():
             return None  # told when it is read
-    return binary(start[:_SAMPLE])
+    return binary(start[:SAMPLE])
 
 
 def compressed(descriptor: int) -> bool:
     """Whether an open file begins as a compressed one does. Raises OSError."""
-    return _decompressor(os.read(descriptor, _SAMPLE)) is not None
+    return decompressor_for(os.read(descriptor, SAMPLE)) is not None
 
 
 class _Decompressor(Protocol):
@@ -357,7 +357,7 @@ def _xz() -> _Decompressor:
 
 
 @cache
-def _damages() -> tuple[type[Exception], ...]:
+def damages() -> tuple[type[Exception], ...]:
     """What the decompressors raise at bytes that are none of theirs."""
     import lzma
 
@@ -380,5 +380,5 @@ def _magics() -> dict[bytes, Callable[[], _Decompressor]]:
     }
 
 
-def _decompressor(head: bytes) -> Callable[[], _Decompressor] | None:
+def decompressor_for(head: bytes) -> Callable[[], _Decompressor] | None:
     return next((new for magic, new in _magics().items() if head.startswith(magic)), None)

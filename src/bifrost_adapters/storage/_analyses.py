@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bifrost_adapters.storage import _rows
-from bifrost_adapters.storage._database import Database, Found, Search, Statement
+from bifrost_adapters.storage._database import Database, Found, Loader, Search, Statement
 from bifrost_adapters.storage._tables import ANALYSES, INCIDENTS
 from bifrost_domain.errors import AnalysisNotFound, StorageUnavailable
 from bifrost_domain.history import (
@@ -35,6 +35,7 @@ TRIES = 50
 """How often a place that another process took meanwhile is looked for again."""
 
 _place = ANALYSES.c.at
+_BODIES = select(ANALYSES.c.id, ANALYSES.c.schema_version, ANALYSES.c.body)
 _FILTERS = ("severity", "category", "provider", "source", "fingerprint", "cached")
 
 _SEEN_AGAIN = text("""
@@ -63,6 +64,11 @@ class SqlAnalyses:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._bodies: Loader[str, Found] = Loader(self._read_bodies)
+
+    async def _read_bodies(self, ids: Sequence[str]) -> dict[str, Found]:
+        rows = await self._database.read(_BODIES.where(ANALYSES.c.id.in_(ids)))
+        return {row.id: row for row in rows}
 
     async def add(self, analysis: Analysis, provenance: Provenance | None = None) -> None:
         row = to_row(analysis, provenance)
@@ -85,7 +91,9 @@ class SqlAnalyses:
         raise StorageUnavailable("too many analyses are being stored in one moment", hint="try again")
 
     async def get(self, id: str) -> Analysis:
-        row = await self._one(id, ANALYSES.c.schema_version, ANALYSES.c.body)
+        row = await self._bodies.get(_rows.storable(id))
+        if row is None:
+            raise _not_found(id)
         return _rows.from_body(id, row.schema_version, row.body)
 
     async def provenance(self, id: str) -> Provenance | None:

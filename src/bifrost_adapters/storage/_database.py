@@ -4,9 +4,9 @@ What a database has of its own comes as a `Dialect`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Row, Select
@@ -16,11 +16,56 @@ from sqlalchemy.sql.roles import FromClauseRole
 from bifrost_domain.errors import StorageUnavailable
 
 Result = TypeVar("Result")
+Key = TypeVar("Key")
 Statement = Select[*tuple[Any, ...]]
 Found = Row[*tuple[Any, ...]]
 
 
 Read = Callable[[Statement], Awaitable[Sequence[Found]]]
+LOADED_AT_ONCE = 100
+
+
+class Loader(Generic[Key, Result]):
+    """Rows by their keys: those that are asked for while a reading goes on are read together by the next one.
+
+    `read` gives what there is of some keys. So a row costs a whole reading where one asks at a time, and a small part
+    of one where many do.
+    """
+
+    def __init__(self, read: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Result]]]) -> None:
+        self._read = read
+        self._waiting: dict[Key, asyncio.Future[Result | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def get(self, key: Key) -> Result | None:
+        """None where there is none. Raises what `read` raises."""
+        future = self._waiting.get(key)
+        if future is None:
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._run())
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                asked, self._waiting = self._waiting, {}
+                keys = list(asked)
+                for start in range(0, len(keys), LOADED_AT_ONCE):
+                    await self._load({key: asked[key] for key in keys[start : start + LOADED_AT_ONCE]})
+        finally:
+            self._reading = None
+
+    async def _load(self, asked: Mapping[Key, asyncio.Future[Result | None]]) -> None:
+        try:
+            found = await self._read(list(asked))
+        except Exception as error:  # noqa: BLE001  # each who waits is told
+            for future in asked.values():
+                future.set_exception(error)
+                future.exception()
+        else:
+            for key, future in asked.items():
+                future.set_result(found.get(key))
 
 
 class Search(Struct, frozen=True, kw_only=True):

@@ -29,19 +29,20 @@ class SqlMetrics:
         within = (columns.at >= _rows.place(since), columns.at < _rows.place(until))
         day = (columns.at - (columns.at % _DAY + _DAY) % _DAY).label("day")
         keys = (day, columns.provider, columns.model, columns.outcome)
+        analyses = cast(func.sum(columns.runs), INT64).label("analyses")
         sums = (
-            func.count().label("analyses"),
+            analyses,
             *(cast(func.sum(columns[name]), INT64).label(name) for name in ("calls", "input_tokens", "output_tokens")),
             func.coalesce(func.sum(columns.cost_usd), 0.0).label("cost_usd"),
         )
         totals = await self._database.read(select(*keys, *sums).where(*within).group_by(*keys).order_by(*keys))
-        counted = select(columns.bucket, func.count().label("analyses")).where(*within).group_by(columns.bucket)
+        counted = select(columns.bucket, analyses).where(*within).group_by(columns.bucket)
         buckets = await self._database.read(counted)
         return Statistics(
             since=since,
             until=until,
             totals=tuple(_to_total(row) for row in totals),
-            latency_buckets={row.bucket: row.analyses for row in buckets},
+            latency_buckets={row.bucket: int(row.analyses) for row in buckets},
         )
 
     async def spent(self, family: str, since: datetime) -> Spent:
@@ -79,7 +80,7 @@ def _to_total(row: Any) -> DayTotal:
         provider=row.provider,
         model=row.model,
         outcome=RunOutcome(row.outcome),
-        analyses=row.analyses,
+        analyses=int(row.analyses),
         calls=int(row.calls),
         input_tokens=int(row.input_tokens),
         output_tokens=int(row.output_tokens),

@@ -4,13 +4,16 @@ import base64
 import binascii
 import zlib
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
-from bifrost_domain.errors import BadOption, KeyNotFound, PromptNotFound, StorageUnavailable
+from bifrost_domain.errors import BadOption, BatchNotFound, KeyNotFound, PromptNotFound, StorageUnavailable
 from bifrost_domain.history import Provenance
+from bifrost_domain.logs.digest import Digest
 from bifrost_domain.report import SCHEMA_VERSION, Analysis
 
+Kind = TypeVar("Kind")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 SAME_MICROSECOND = 1000
@@ -41,6 +44,10 @@ def no_prompt(name: str, version: int) -> PromptNotFound:
 
 def no_key(id: str) -> KeyNotFound:
     return KeyNotFound(f"there is no API key {id[:80]!r}", hint="`bifrost keys list` shows those there are")
+
+
+def no_batch(id: str) -> BatchNotFound:
+    return BatchNotFound(f"there is no batch {id[:80]!r}")
 
 
 def to_cursor(at: int) -> str:
@@ -81,6 +88,27 @@ def from_provenance(id: str, body: bytes) -> Provenance:
             f"what the stored analysis {id} was made of cannot be read",
             hint="its report can: bifrost history show " + id,
         ) from error
+
+
+def to_digest(digest: Digest) -> bytes:
+    """Compressed JSON."""
+    return zlib.compress(msgspec.json.encode(digest))
+
+
+def from_digest(what: str, body: bytes) -> Digest:
+    """Raises StorageUnavailable for what this program cannot read."""
+    try:
+        return from_json(what, zlib.decompress(body), Digest)
+    except zlib.error as error:
+        raise StorageUnavailable(f"{what} is stored damaged") from error
+
+
+def from_json(what: str, body: bytes, kind: type[Kind]) -> Kind:
+    """Raises StorageUnavailable for what this program cannot read."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise StorageUnavailable(f"{what} is stored in a form that this program cannot read") from error
 
 
 def from_body(id: str, schema_version: int, body: bytes) -> Analysis:

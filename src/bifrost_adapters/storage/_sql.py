@@ -7,7 +7,9 @@ from sqlalchemy import select
 
 from bifrost_adapters.storage._analyses import SqlAnalyses
 from bifrost_adapters.storage._audit import SqlAudit
+from bifrost_adapters.storage._batches import SqlBatches
 from bifrost_adapters.storage._database import Database, Dialect
+from bifrost_adapters.storage._idempotency import SqlIdempotency
 from bifrost_adapters.storage._keys import SqlKeys
 from bifrost_adapters.storage._metrics import SqlMetrics
 from bifrost_adapters.storage._prompts import SqlPrompts
@@ -30,6 +32,8 @@ async def repositories(dialect: Dialect, location: str) -> AsyncIterator[Storage
             prompts=SqlPrompts(database),
             keys=SqlKeys(database),
             audit=SqlAudit(database),
+            batches=SqlBatches(database),
+            idempotency=SqlIdempotency(database),
             ping=ping,
             location=location,
         )

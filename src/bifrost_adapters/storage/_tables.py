@@ -58,10 +58,16 @@ class IncidentRow(Table, table=True):
 
 
 class MetricRow(Table, table=True):
-    """One AnalysisMetric. `bucket` is that of its duration; `family` is the API key's."""
+    """One AnalysisMetric. `bucket` is that of its duration; `family` is the API key's.
+
+    What a family has spent is summed up from the index alone.
+    """
 
     __tablename__ = "analysis_metrics"
-    __table_args__ = (Index("ix_analysis_metrics_at", "at"), Index("ix_analysis_metrics_family", "family", "at"))
+    __table_args__ = (
+        Index("ix_analysis_metrics_at", "at"),
+        Index("ix_analysis_metrics_spent", "family", "at", "input_tokens", "output_tokens", "cost_usd"),
+    )
 
     id: str = Field(sa_type=Text, primary_key=True)
     at: int = Field(sa_type=INT64)
@@ -80,6 +86,7 @@ class MetricRow(Table, table=True):
     cost_usd: float | None
     lines_read: int = Field(sa_type=INT64)
     bytes_read: int = Field(sa_type=INT64)
+    runs: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
 
 
 class PromptTemplateRow(Table, table=True):
@@ -162,6 +169,73 @@ class AuditRow(Table, table=True):
     detail: bytes = Field(sa_type=LargeBinary)
 
 
+class BatchRow(Table, table=True):
+    """One Batch. `serial` orders the list; `options` is JSON. The counts and `revision` are kept up to date with
+    `batch_items` in the same transactions, which lock this row first."""
+
+    __tablename__ = "batches"
+    __table_args__ = (Index("ix_batches_family", "family", "serial"), Index("ix_batches_at", "at"))
+
+    serial: int | None = Field(sa_type=INT64, primary_key=True, default=None)
+    id: str = Field(sa_type=Text, unique=True)
+    at: int = Field(sa_type=INT64)
+    family: str | None = Field(sa_type=Text, default=None)
+    options: bytes = Field(sa_type=LargeBinary)
+    revision: int
+    cancelled_at: int | None = Field(sa_type=INT64, default=None)
+    queued: int
+    running: int
+    done: int
+    failed: int
+    cancelled: int
+
+
+class BatchItemRow(Table, table=True):
+    """One BatchItem. `error` is JSON; `digest` is one as compressed JSON, gone when the item is over.
+
+    The index of what is due is small however many items are over, and empty where all are.
+    """
+
+    __tablename__ = "batch_items"
+    __table_args__ = (
+        Index("ix_batch_items_revision", "batch", "revision"),
+        Index(
+            "ix_batch_items_due",
+            "number",
+            "due_at",
+            sqlite_where=sqlalchemy.text("due_at IS NOT NULL"),
+            postgresql_where=sqlalchemy.text("due_at IS NOT NULL"),
+        ),
+    )
+
+    batch: str = Field(sa_type=Text, primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    name: str = Field(sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    result: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    attempts: int
+    error: bytes | None = Field(sa_type=LargeBinary, default=None)
+    changed_at: int = Field(sa_type=INT64)
+    revision: int
+    due_at: int | None = Field(sa_type=INT64, default=None)
+    holder: str | None = Field(sa_type=Text, default=None)
+    digest: bytes | None = Field(sa_type=LargeBinary, default=None)
+
+
+class IdempotencyRow(Table, table=True):
+    """One Idempotent, by the family of the API key and the hash of the client's key."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (Index("ix_idempotency_at", "at"),)
+
+    family: str = Field(sa_type=Text, primary_key=True)
+    key_hash: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    request_hash: bytes = Field(sa_type=LargeBinary)
+    resource: str | None = Field(sa_type=Text, default=None)
+    at: int = Field(sa_type=INT64)
+
+
 def _table(name: str) -> sqlalchemy.Table:
     return Table.metadata.tables[name]
 
@@ -174,3 +248,6 @@ PROMPT_VERSIONS = _table("prompt_versions")
 LABEL_MOVES = _table("prompt_label_moves")
 API_KEYS = _table("api_keys")
 AUDIT_EVENTS = _table("audit_events")
+BATCHES = _table("batches")
+BATCH_ITEMS = _table("batch_items")
+IDEMPOTENCY = _table("idempotency")

@@ -10,6 +10,8 @@ from operator import itemgetter
 from msgspec import Struct
 
 from bifrost_adapters.storage import _rows
+from bifrost_adapters.storage._memory_batches import MemoryBatches
+from bifrost_adapters.storage._memory_idempotency import MemoryIdempotency
 from bifrost_adapters.storage._memory_keys import MemoryAudit, MemoryKeys
 from bifrost_adapters.storage._memory_prompts import MemoryPrompts
 from bifrost_domain.errors import AnalysisNotFound, StorageUnavailable
@@ -48,6 +50,8 @@ async def open(options: Options) -> AsyncIterator[Storage]:
         prompts=MemoryPrompts(audit),
         keys=MemoryKeys(audit),
         audit=audit,
+        batches=MemoryBatches(options.max_analyses),
+        idempotency=MemoryIdempotency(options.max_analyses),
         ping=ping,
         location="memory",
     )

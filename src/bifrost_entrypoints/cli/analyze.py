@@ -38,11 +38,11 @@ from bifrost_entrypoints.cli.output import (
     json_text,
     lines,
     name_failed,
-    plain,
     write,
 )
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode, outcome
+from bifrost_entrypoints.plain import plain
 from bifrost_entrypoints.settings import Settings, time_zone
 
 HELP = explained(

@@ -9,8 +9,9 @@ import click
 from bifrost_adapters.slots import options_of
 from bifrost_domain.errors import ConfigurationError
 from bifrost_entrypoints.cli.options import Common, common, explained
-from bifrost_entrypoints.cli.output import json_text, plain, table, write
+from bifrost_entrypoints.cli.output import json_text, table, write
 from bifrost_entrypoints.container import cache_choice, installation_key, storage_choice
+from bifrost_entrypoints.plain import plain
 from bifrost_entrypoints.settings import BUILT_IN, Settings, default_path, flatten
 
 HELP = explained(

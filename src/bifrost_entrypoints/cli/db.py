@@ -10,9 +10,10 @@ import click
 from bifrost_domain.logs.cleaning import safe
 from bifrost_domain.ports import Schema, SchemaStatus
 from bifrost_entrypoints.cli.options import Common, common, explained
-from bifrost_entrypoints.cli.output import json_text, plain, write
+from bifrost_entrypoints.cli.output import json_text, write
 from bifrost_entrypoints.container import administer_storage
 from bifrost_entrypoints.outcomes import ExitCode
+from bifrost_entrypoints.plain import plain
 
 HELP = explained(
     _(

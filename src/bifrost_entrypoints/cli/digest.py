@@ -20,9 +20,10 @@ from bifrost_entrypoints.cli.options import (
     request,
     window,
 )
-from bifrost_entrypoints.cli.output import json_text, name_failed, plain, table, write
+from bifrost_entrypoints.cli.output import json_text, name_failed, table, write
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
+from bifrost_entrypoints.plain import plain
 from bifrost_entrypoints.settings import Settings, time_zone
 
 HELP = explained(

@@ -14,9 +14,10 @@ from bifrost_domain.application import Application
 from bifrost_domain.errors import BifrostError, ConfigurationError
 from bifrost_entrypoints.cli.config import check
 from bifrost_entrypoints.cli.options import Common, common, explained, positive
-from bifrost_entrypoints.cli.output import json_text, plain, table, write
+from bifrost_entrypoints.cli.output import json_text, table, write
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
+from bifrost_entrypoints.plain import plain
 from bifrost_entrypoints.settings import BUILT_IN, Loaded, Settings, data_home
 
 HELP = explained(

@@ -39,9 +39,10 @@ from bifrost_domain.ports import LogSource
 from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion
 from bifrost_domain.report import Analysis, Language
 from bifrost_entrypoints.cli.options import Common, common, explained, positive, printable
-from bifrost_entrypoints.cli.output import Talk, coloured, escaped, json_text, one_line, plain, table, write
+from bifrost_entrypoints.cli.output import Talk, coloured, escaped, json_text, one_line, table, write
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
+from bifrost_entrypoints.plain import plain
 from bifrost_entrypoints.settings import Settings
 
 HELP = explained(

@@ -16,20 +16,10 @@ from bifrost_domain.history import AnalysisSummary, HistoryQuery, IncidentPage, 
 from bifrost_domain.ports import AnalysisRepository
 from bifrost_domain.report import Analysis, Category, Severity
 from bifrost_entrypoints.cli.options import Common, actor, common, explained, printable, window
-from bifrost_entrypoints.cli.output import (
-    EVIDENCE_COLUMNS,
-    FORMATS,
-    coloured,
-    evidence_rows,
-    format_analysis,
-    json_text,
-    plain,
-    table,
-    table_csv,
-    write,
-)
+from bifrost_entrypoints.cli.output import FORMATS, coloured, format_analysis, json_text, table, write
 from bifrost_entrypoints.cli.running import with_bifrost
 from bifrost_entrypoints.outcomes import ExitCode
+from bifrost_entrypoints.plain import EVIDENCE_COLUMNS, evidence_rows, plain, table_csv
 
 HELP = explained(
     _("""Past analyses: list, show, search, export, delete."""),

@@ -16,8 +16,9 @@ from bifrost_domain.keys import ApiKey, Limit, Scope
 from bifrost_domain.logs.cleaning import safe
 from bifrost_entrypoints.cli.history import age
 from bifrost_entrypoints.cli.options import Common, actor, common, explained, printable
-from bifrost_entrypoints.cli.output import coloured, json_text, plain, table, write
+from bifrost_entrypoints.cli.output import coloured, json_text, table, write
 from bifrost_entrypoints.cli.running import with_bifrost
+from bifrost_entrypoints.plain import plain
 
 HELP = explained(
     _(

@@ -25,6 +25,8 @@ COMMANDS = {
     "replay": N_("a past analysis once more, with another wording or model"),
     "history": N_("past analyses: list, show, search, export, delete"),
     "prompts": N_("what models are asked: versions, labels, roll back"),
+    "serve": N_("the REST and WebSocket API"),
+    "metrics": N_("what analyses took: how many, how long, tokens and cost"),
     "keys": N_("API keys: create, list, show, rotate, revoke"),
     "db": N_("the database's tables: status, upgrade"),
     "config": N_("the settings: init, show, path, validate"),

@@ -1,10 +1,8 @@
 """What is written where: results on stdout, everything said beside them on stderr, nothing hostile on either."""
 
-import csv
-import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from gettext import gettext as _
 from gettext import ngettext
@@ -17,6 +15,7 @@ from bifrost_domain.errors import BifrostError
 from bifrost_domain.logs.cleaning import safe
 from bifrost_domain.report import Analysis
 from bifrost_entrypoints.outcomes import ExitCode
+from bifrost_entrypoints.plain import EVIDENCE_COLUMNS, evidence_rows, plain, table_csv
 
 FORMATS = ("text", "json", "jsonl", "markdown", "csv")
 
@@ -79,21 +78,6 @@ def name_failed(inputs: Iterable[tuple[str, str]]) -> None:
 
 def one_line(text: str) -> str:
     return " ".join(safe(text).split())
-
-
-def cleaned(value: Any) -> Any:
-    """`value` as plain data in which no string can act on a terminal."""
-    if isinstance(value, str):
-        return safe(value)
-    if isinstance(value, Mapping):
-        return {safe(str(key)): cleaned(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [cleaned(item) for item in value]
-    return value
-
-
-def plain(value: Any) -> Any:
-    return cleaned(msgspec.to_builtins(value))
 
 
 def json_text(value: Any, *, indent: bool = True) -> str:
@@ -284,50 +268,6 @@ def markdown(data: dict[str, Any]) -> str:
     if engine["degraded"]:
         rows.append(bold(_("Degraded")) + f" {escaped(engine['degraded_reason'] or '')}")
     return "\n\n".join(rows) + "\n"
-
-
-# --- csv ----------------------------------------------------------------------------------------------------------
-
-EVIDENCE_COLUMNS = (
-    *("id", "created_at", "source", "provider", "model", "severity", "category", "confidence", "summary"),
-    *("file", "line_start", "line_end", "quote", "reason", "verified", "fingerprint"),
-)
-
-
-def evidence_rows(data: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    report = data["report"]
-    common = {
-        "id": data["id"],
-        "created_at": data["created_at"],
-        "source": data["source"]["name"],
-        "provider": data["engine"]["provider"],
-        "model": data["engine"]["model"],
-        "fingerprint": data["cache"]["fingerprint"],
-        **{name: report[name] for name in ("severity", "category", "confidence", "summary")},
-    }
-    return (common | item for item in report["evidence"])
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-
-
-def cell(value: Any) -> Any:
-    """`value` so that no spreadsheet takes it for a formula (OWASP ASVS 1.2.10)."""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else value
-
-
-def table_csv(columns: Iterable[str], rows: Iterable[Mapping[str, Any]], *, header: bool = True) -> str:
-    """RFC 4180, every cell quoted."""
-    names = list(columns)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, names, quoting=csv.QUOTE_ALL, extrasaction="ignore", lineterminator="\r\n")
-    if header:
-        writer.writeheader()
-    for row in rows:
-        writer.writerow({name: cell(row.get(name)) for name in names})
-    return out.getvalue()
 
 
 # --- tables -------------------------------------------------------------------------------------------------------

@@ -25,10 +25,11 @@ from bifrost_entrypoints.cli.options import (
     printable,
     request,
 )
-from bifrost_entrypoints.cli.output import coloured, json_text, plain, table, write
+from bifrost_entrypoints.cli.output import coloured, json_text, table, write
 from bifrost_entrypoints.cli.running import with_bifrost
 from bifrost_entrypoints.container import open_application
 from bifrost_entrypoints.outcomes import ExitCode
+from bifrost_entrypoints.plain import plain
 
 HELP = explained(
     _(

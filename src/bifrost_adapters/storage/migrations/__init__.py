@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from bifrost_domain.errors import SchemaMismatch
 from bifrost_domain.ports import SchemaStatus
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Those in `versions`, oldest first."""
 HEAD = REVISIONS[-1]
 """The revision that this program works with."""
