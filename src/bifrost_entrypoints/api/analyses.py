@@ -10,11 +10,11 @@ from litestar import Request, Response, post
 from msgspec import structs
 
 from bifrost_domain import analysis as domain
-from bifrost_domain.errors import BadOption, BifrostError, Conflict, InvalidRequest
+from bifrost_domain.errors import BadOption, BifrostError, ConfigurationError, Conflict, InvalidRequest
 from bifrost_domain.keys import Scope
 from bifrost_domain.observations import Repeated
 from bifrost_domain.report import Analysis, CacheUse, Usage
-from bifrost_entrypoints.api.docs import Body, route
+from bifrost_entrypoints.api.docs import IDEMPOTENCY_KEY, Body, route
 from bifrost_entrypoints.api.intake import FORM, JSON, TEXT, Given, body_of, given, moment
 from bifrost_entrypoints.api.repeats import Reply
 from bifrost_entrypoints.api.service import Service, attended, gone, service_of
@@ -27,12 +27,14 @@ EXAMPLES = {
     "a log": {"logs": "2026-11-20T10:00:01Z INFO start\n2026-11-20T10:00:02Z FATAL: too many clients already\n"},
     "with wishes": {"logs": "ERROR disk full", "source": "app.log", "provider": "heuristic", "language": "ko"},
 }
-FILES = {
+FILES: dict[str, Any] = {
     "type": "object",
-    "properties": {"logs": {"type": "string", "format": "binary", "minLength": 1}},
+    "properties": {"logs": {"type": "string", "format": "binary"}},
     "required": ["logs"],
 }
-BODY = Body(content={JSON: AnalyzeRequest, TEXT: {"type": "string", "minLength": 1}, FORM: FILES}, examples=EXAMPLES)
+FILE: dict[str, Any] = FILES | {"properties": {"logs": {"type": "string", "format": "binary", "minLength": 1}}}
+"""Of one analysis: an empty log is refused; of a batch it is an item that has failed."""
+BODY = Body(content={JSON: AnalyzeRequest, TEXT: {"type": "string", "minLength": 1}, FORM: FILE}, examples=EXAMPLES)
 DESCRIPTION = """What broke, why, the lines that prove it, and what to do next.
 
 The log comes as JSON, as it is (`text/plain`, wishes in the query), or as files of a form. Bodies may be compressed:
@@ -54,7 +56,7 @@ STALE = timedelta(minutes=10)
         description=DESCRIPTION,
         errors=(*ERRORS, 409),
         body=BODY,
-        headers=["Idempotency-Key", "Content-Encoding"],
+        headers={"Idempotency-Key": IDEMPOTENCY_KEY},
         tag="analyses",
     ),
 )
@@ -237,7 +239,10 @@ async def chosen(service: Service, engine: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _window(service: Service, wishes: Any) -> dict[str, Any]:
-    zone = service.zone if wishes.time_zone is None else zone_named(wishes.time_zone)
+    try:
+        zone = service.zone if wishes.time_zone is None else zone_named(wishes.time_zone)
+    except ConfigurationError as error:
+        raise BadOption(error.message, hint=error.hint) from error
     now = datetime.now(zone)
     start, end = moment("since", wishes.since, now), moment("until", wishes.until, now)
     if start is not None and end is not None and start > end:

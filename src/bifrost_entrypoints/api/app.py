@@ -23,7 +23,7 @@ from bifrost_domain.metrics import AnalysisMetric, RunOutcome
 from bifrost_domain.ports import Metrics
 from bifrost_entrypoints.api.analyses import IDEMPOTENCY_KEPT, analyze
 from bifrost_entrypoints.api.batches import BATCHES
-from bifrost_entrypoints.api.docs import openapi
+from bifrost_entrypoints.api.docs import options_routes, schema_route
 from bifrost_entrypoints.api.edge import App, Edge
 from bifrost_entrypoints.api.history import HISTORY
 from bifrost_entrypoints.api.keys import KEYS
@@ -39,6 +39,7 @@ from bifrost_entrypoints.container import open_application, open_metrics, uuid7
 from bifrost_entrypoints.logs import AccessLog
 from bifrost_entrypoints.settings import Settings, cache_ttl, is_loopback
 
+ROUTES = [analyze, analyze_stream, *BATCHES, *HISTORY, *PROMPTS, *KEYS, *MONITORING]
 FLUSHED_SECONDS = 60.0
 """How often what was counted beside the requests is written down."""
 RETRIED_SECONDS = 1.0
@@ -75,12 +76,17 @@ def create_app(settings: Settings, *, keys: bool = True, access: AccessLog | Non
             service.closing.set()
 
     app = Litestar(
-        route_handlers=[analyze, analyze_stream, analyze_socket, *BATCHES, *HISTORY, *PROMPTS, *KEYS, *MONITORING],
+        route_handlers=[
+            *options_routes(ROUTES),
+            *ROUTES,
+            schema_route(ROUTES, settings.provider_names()),
+            analyze_socket,
+        ],
         lifespan=[lifespan],
         guards=[authorise],
         exception_handlers={Exception: respond, HTTPException: respond},
         cors_config=_cors(limits.cors_origins) if limits.cors_origins else None,
-        openapi_config=openapi(),
+        openapi_config=None,
         request_max_body_size=None,
         logging_config=None,
     )

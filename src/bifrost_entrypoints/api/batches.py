@@ -14,7 +14,7 @@ from bifrost_domain.errors import BifrostError, InvalidInput
 from bifrost_domain.keys import Scope
 from bifrost_domain.logs.digest import Digest
 from bifrost_entrypoints.api.analyses import FILES, chosen, idempotent, request_of, wishes_engine
-from bifrost_entrypoints.api.docs import Body, route
+from bifrost_entrypoints.api.docs import IDEMPOTENCY_KEY, Body, route
 from bifrost_entrypoints.api.history import Cursor, Id, Limit
 from bifrost_entrypoints.api.intake import FORM, JSON, Given, body_of, many, printable, unpacked
 from bifrost_entrypoints.api.service import Service, attended, gone, service_of
@@ -102,7 +102,7 @@ BODY = Body(
         "batch goes on after a restart, and on any replica. With an Idempotency-Key it is made once.",
         errors=(400, 404, 408, 409, 413, 415, 422),
         body=BODY,
-        headers=["Idempotency-Key"],
+        headers={"Idempotency-Key": IDEMPOTENCY_KEY},
         tag="batches",
     ),
 )

@@ -11,9 +11,10 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Response, get
+from litestar import route as options_of
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from msgspec import Struct
 
 from bifrost_domain.keys import Scope
@@ -22,6 +23,15 @@ from bifrost_entrypoints.api.service import OPEN, SCOPE
 
 DOCUMENT = "document"
 JSON = "application/json"
+EVENTS = "text/event-stream"
+IDEMPOTENCY_KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
+
+_TEXT = {"type": "string"}
+_STREAMED = {
+    "type": "object",
+    "properties": {"id": _TEXT, "event": _TEXT, "data": {"type": "string", "contentMediaType": JSON}},
+}
+"""One event."""
 _REFERENCE = "#/components/schemas/{name}"
 _TOLD = {
     400: "The request cannot be read, or there is no log in it.",
@@ -66,7 +76,7 @@ class Body(Struct, frozen=True, kw_only=True):
 
 
 class Documented(Struct, frozen=True, kw_only=True):
-    """What the document says of a route, beside its path and its parameters. `headers` are those of requests."""
+    """What the document says of a route, beside its path and parameters; `headers`: of requests, by name."""
 
     scope: Scope | None
     status: int
@@ -74,7 +84,7 @@ class Documented(Struct, frozen=True, kw_only=True):
     media_types: Sequence[str]
     errors: Sequence[int]
     body: Body | None
-    headers: Sequence[str]
+    headers: Mapping[str, dict[str, Any]]
 
 
 def json_body(kind: type[Struct], examples: Mapping[str, Any] = {}) -> Body:
@@ -93,7 +103,7 @@ def route(
     description: str = "",
     errors: Sequence[int] = (),
     body: Body | None = None,
-    headers: Sequence[str] = (),
+    headers: Mapping[str, dict[str, Any]] = {},
 ) -> dict[str, Any]:
     """The keyword arguments of a Litestar route. Without a scope it is open to all."""
     documented = Documented(
@@ -115,36 +125,45 @@ def route(
     }
 
 
-def openapi() -> OpenAPIConfig:
-    """Has the document served, open to all, at /schema/openapi.json."""
-    return OpenAPIConfig(
-        title="Bifrost",
-        version=version("bifrost-logs"),
-        description=DESCRIPTION,
-        openapi_router=Router(path="/schema", route_handlers=[], opt={SCOPE: OPEN}),
-        render_plugins=[_Plugin(path="/openapi.json")],
-    )
+def schema_route(handlers: Sequence[HTTPRouteHandler], providers: Sequence[str]) -> HTTPRouteHandler:
+    """Serves the document of these handlers, open to all."""
+
+    @cache
+    def rendered() -> bytes:
+        return msgspec.json.encode(document(handlers, providers))
+
+    @get("/schema/openapi.json", opt={SCOPE: OPEN}, include_in_schema=False)
+    async def openapi() -> Response[bytes]:
+        return Response(content=rendered(), media_type="application/vnd.oai.openapi+json")
+
+    return openapi
 
 
-class _Plugin(JsonRenderPlugin):
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return rendered(request.app)
+def options_routes(handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """Answers OPTIONS with the methods of each path: Litestar knows those of one handler only, where each is a
+    function of its own."""
+    methods: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+    return [_options(path, sorted(found)) for path, found in methods.items()]
 
 
-@cache
-def rendered(app: Litestar) -> bytes:
-    return msgspec.json.encode(document(app))
+def _options(path: str, methods: Sequence[str]) -> HTTPRouteHandler:
+    @options_of(path, http_method="OPTIONS", opt={SCOPE: OPEN}, include_in_schema=False, status_code=204)
+    async def allowed() -> Response[None]:
+        return Response(content=None, status_code=204, headers={"Allow": ", ".join(methods)})
+
+    return allowed
 
 
-def document(app: Litestar) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the service."""
+def document(handlers: Sequence[HTTPRouteHandler], providers: Sequence[str]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these handlers, for requests that may name these providers."""
+    config = OpenAPIConfig(title="Bifrost", version=version("bifrost-logs"), description=DESCRIPTION)
+    app = Litestar(list(handlers), openapi_config=config, logging_config=None)
     found: dict[str, Any] = app.openapi_schema.to_schema()
-    routes = {
-        handler.operation_id: handler.opt[DOCUMENT]
-        for route in app.routes
-        for handler in getattr(route, "route_handlers", ())
-        if DOCUMENT in handler.opt
-    }
+    found["paths"] = {path: item for path, item in found["paths"].items() if not path.startswith("/schema")}
+    routes = {handler.operation_id: handler.opt[DOCUMENT] for handler in handlers}
     structs: set[type[Struct]] = {Problem}
     for documented in routes.values():
         structs |= {documented.returns} if documented.returns else set()
@@ -158,6 +177,8 @@ def document(app: Litestar) -> dict[str, Any]:
         for operation in operations.values():
             if (documented := routes.get(operation.get("operationId"))) is not None:
                 _complete(operation, documented, of)
+    for schema in components.values():
+        _narrow(schema.get("properties", {}), providers)
     found["components"] = {
         "schemas": components,
         "securitySchemes": {
@@ -169,6 +190,16 @@ def document(app: Litestar) -> dict[str, Any]:
     return found
 
 
+def _narrow(properties: dict[str, Any], providers: Sequence[str]) -> None:
+    """What a type cannot say: the providers there are, and the two forms of a time."""
+    if "fallback" not in properties:
+        return
+    properties["provider"] = {"anyOf": [{"type": "string", "enum": list(providers)}, {"type": "null"}], "default": None}
+    for name in ("since", "until"):
+        forms = [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": "^[1-9][0-9]{0,3}[smhd]$"}]
+        properties[name] = {"anyOf": [*forms, {"type": "null"}], "default": None}
+
+
 def _complete(operation: dict[str, Any], documented: Documented, of: Mapping[type[Struct], Any]) -> None:
     operation["security"] = [] if documented.scope is None else [{"bearer": []}, {"header": []}]
     if documented.scope is not None:
@@ -176,25 +207,25 @@ def _complete(operation: dict[str, Any], documented: Documented, of: Mapping[typ
     answer: dict[str, Any] = {"description": operation["summary"], "headers": _headers()}
     if documented.returns is not None:
         answer["content"] = {
-            kind: {"schema": of[documented.returns] if kind == JSON else {"type": "string"}}
+            kind: {"schema": _STREAMED if kind == EVENTS else of[documented.returns] if kind == JSON else _TEXT}
             for kind in documented.media_types
         }
     elif documented.status != HTTPStatus.NO_CONTENT:
-        answer["content"] = {kind: {"schema": {"type": "string"}} for kind in documented.media_types}
+        answer["content"] = {kind: {"schema": _TEXT} for kind in documented.media_types}
     operation["responses"] = {str(documented.status): answer} | {
         str(status): {
             "description": _TOLD.get(status, HTTPStatus(status).phrase),
             "headers": _headers(status),
             **({"content": {MEDIA_TYPE: {"schema": of[Problem]}}} if status != HTTPStatus.NOT_MODIFIED else {}),
         }
-        for status in documented.errors
+        for status in sorted({*documented.errors, *((422,) if operation.get("parameters") else ())})
     }
     if documented.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(documented.body, of)}
-    for name in documented.headers:
-        operation.setdefault("parameters", []).append(
-            {"name": name, "in": "header", "required": False, "schema": {"type": "string", "maxLength": 255}}
-        )
+    operation.setdefault("parameters", []).extend(
+        {"name": name, "in": "header", "required": False, "schema": schema}
+        for name, schema in documented.headers.items()
+    )
 
 
 def _content(body: Body, of: Mapping[type[Struct], Any]) -> dict[str, Any]:
