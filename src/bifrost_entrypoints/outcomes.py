@@ -44,6 +44,8 @@ class Outcome(Struct, frozen=True):
 OUTCOMES: dict[type[errors.BifrostError], Outcome] = {
     errors.InvalidInput: Outcome(400, ExitCode.NO_INPUT),
     errors.LogTooLarge: Outcome(413, ExitCode.NO_INPUT),
+    errors.TooSlow: Outcome(408, ExitCode.NO_INPUT),
+    errors.UnsupportedMedia: Outcome(415, ExitCode.USAGE),
     errors.InvalidRequest: Outcome(422, ExitCode.USAGE),
     errors.ConfigurationError: Outcome(500, ExitCode.USAGE),
     errors.Unauthenticated: Outcome(401, ExitCode.USAGE),

@@ -12,7 +12,15 @@ from functools import cache
 from typing import Any
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.process_collector import ProcessCollector
@@ -67,6 +75,8 @@ async def open(options: Options) -> AsyncIterator[Metrics]:
             "this process does not count in the directory that others count in",
             hint="set PROMETHEUS_MULTIPROC_DIR before it starts",
         )
+    # Their series would double the number of all others.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     yield _Prometheus(options)
     if shared:
         mark_process_dead(os.getpid(), options.directory)  # type: ignore[no-untyped-call]

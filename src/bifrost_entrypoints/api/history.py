@@ -137,7 +137,9 @@ async def stored(service: Service, id: str) -> tuple[bytes, str]:
     **route(Scope.RESULTS_DELETE, "deleteAnalysis", "Erase an analysis.", status=204, errors=(404,), tag="history"),
 )
 async def delete_analysis(request: Request[Any, Any, Any], id: Id) -> None:
-    await service_of(request).bifrost.archive.erase(id, actor=visit_of(request.scope).actor)
+    service = service_of(request)
+    await service.bifrost.archive.erase(id, actor=visit_of(request.scope).actor)
+    service.repeats.forget(id)
 
 
 @get(

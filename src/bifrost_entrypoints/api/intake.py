@@ -11,7 +11,7 @@ import msgspec
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
 from bifrost_adapters.slots import open_slot
-from bifrost_domain.errors import BadOption, InvalidInput, InvalidRequest, LogTooLarge
+from bifrost_domain.errors import BadOption, InvalidInput, LogTooLarge, NotJson, TooSlow, UnsupportedMedia
 from bifrost_domain.ports import LogSource
 from bifrost_entrypoints.api.visit import header
 from bifrost_entrypoints.api.wire import AnalyzeRequest, BatchRequest, Wishes
@@ -22,18 +22,6 @@ RAW = (TEXT, "application/octet-stream", "application/gzip", "application/zstd",
 ENCODINGS = ("identity", "gzip", "x-gzip", "zstd")
 MAX_NAME = 500
 Wish = TypeVar("Wish")
-
-
-class MediaTypeUnknown(InvalidRequest):
-    slug = "unsupported-media"
-
-
-class TooSlow(InvalidInput):
-    slug = "request-timeout"
-
-
-class NotJson(InvalidInput):
-    slug = "not-json"
 
 
 async def body_of(scope: Any, receive: Callable[[], Awaitable[Any]], limits: Server) -> bytes:
@@ -90,7 +78,7 @@ async def given(scope: Any, body: bytes, limits: Server) -> Given:
         wishes = wishes_of(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
         name = wishes.source or "-"
         return Given(wishes=wishes, name=name, logs=await unpacked([(name, body)], limits))
-    raise MediaTypeUnknown(f"there is no reader for Content-Type {kind[:80]!r}", hint=f"send {JSON}, {TEXT} or {FORM}")
+    raise UnsupportedMedia(f"there is no reader for Content-Type {kind[:80]!r}", hint=f"send {JSON}, {TEXT} or {FORM}")
 
 
 def _media_type(scope: Any) -> tuple[str, dict[str, str]]:
@@ -99,10 +87,10 @@ def _media_type(scope: Any) -> tuple[str, dict[str, str]]:
 
 
 def _encoding(scope: Any) -> str:
-    """Raises MediaTypeUnknown."""
+    """Raises UnsupportedMedia."""
     encoding = (header(scope, b"content-encoding") or "identity").lower().strip()
     if encoding not in ENCODINGS:
-        raise MediaTypeUnknown(f"there is no reader for Content-Encoding {encoding[:40]!r}", hint="send gzip or zstd")
+        raise UnsupportedMedia(f"there is no reader for Content-Encoding {encoding[:40]!r}", hint="send gzip or zstd")
     return encoding
 
 
@@ -115,7 +103,7 @@ async def many(scope: Any, body: bytes, limits: Server) -> tuple[Wishes, list[tu
     if kind == JSON or kind.endswith("+json"):
         request = decode_json(text, BatchRequest)
         return request, [(item.source or "-", item.logs.encode("utf-8", "replace")) for item in request.items]
-    raise MediaTypeUnknown(f"there is no reader for Content-Type {kind[:80]!r}", hint=f"send {JSON} or {FORM}")
+    raise UnsupportedMedia(f"there is no reader for Content-Type {kind[:80]!r}", hint=f"send {JSON} or {FORM}")
 
 
 async def of_request(request: AnalyzeRequest, limits: Server) -> Given:

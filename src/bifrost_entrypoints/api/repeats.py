@@ -87,6 +87,11 @@ class Repeats:
             self._kept.move_to_end(key)
         return kept.reply
 
+    def forget(self, id: str) -> None:
+        """The analysis is gone: it is not served again from here."""
+        for key in [key for key, kept in self._kept.items() if kept.reply.id == id]:
+            self._drop(key)
+
     async def once(self, key: bytes, make: Callable[[], Awaitable[Reply]]) -> tuple[Reply, bool]:
         """What `make` gives, called once for all who ask at the same time; and whether this was the one who called."""
         flight = self._flights.get(key)

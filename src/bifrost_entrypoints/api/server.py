@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -48,6 +49,8 @@ def serve(settings: Settings, *, keys: bool, told: Callable[[str], None]) -> int
         host, port = listening.getsockname()[:2]
         told(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         config = _config(settings, keys)
+        # uvicorn ends in order when it is told to, and then raises the signal again.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         if limits.workers == 1:
             server = uvicorn.Server(config)
             server.run(sockets=[listening])
