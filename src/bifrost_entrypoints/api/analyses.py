@@ -15,7 +15,7 @@ from bifrost_domain.keys import Scope
 from bifrost_domain.observations import Repeated
 from bifrost_domain.report import Analysis, CacheUse, Usage
 from bifrost_entrypoints.api.docs import IDEMPOTENCY_KEY, Body, route
-from bifrost_entrypoints.api.intake import FORM, JSON, TEXT, Given, body_of, given, moment
+from bifrost_entrypoints.api.intake import FORM, JSON, TEXT, Given, aside, body_of, given, moment
 from bifrost_entrypoints.api.repeats import Reply
 from bifrost_entrypoints.api.service import Service, attended, gone, service_of
 from bifrost_entrypoints.api.visit import Visit, header, visit_of
@@ -105,15 +105,11 @@ async def _once(
 async def named(service: Service, visit: Visit, scope: Any, receive: Callable[[], Awaitable[Any]]) -> None:
     """Has the request's body, and its name among those that are repeated, in `visit`. Raises what `body_of` raises."""
     if visit.body is None:
-        visit.body = await body_of(scope, receive, service.limits)
+        body = visit.body = await body_of(scope, receive, service.limits)
         headers = dict(scope["headers"])
-        visit.repeat = service.repeats.key(
-            (visit.family or "").encode(),
-            headers.get(b"content-type", b""),
-            headers.get(b"content-encoding", b""),
-            scope["query_string"],
-            visit.body,
-        )
+        told = headers.get(b"content-type", b""), headers.get(b"content-encoding", b""), scope["query_string"]
+        family = (visit.family or "").encode()
+        visit.repeat = await aside(len(body), lambda: service.repeats.key(family, *told, body))
 
 
 async def repeated(service: Service, visit: Visit) -> bytes | None:

@@ -22,6 +22,8 @@ RAW = (TEXT, "application/octet-stream", "application/gzip", "application/zstd",
 ENCODINGS = ("identity", "gzip", "x-gzip", "zstd")
 MAX_NAME = 500
 Wish = TypeVar("Wish")
+Result = TypeVar("Result")
+LARGE_BYTES = 1 << 18
 
 
 async def body_of(scope: Any, receive: Callable[[], Awaitable[Any]], limits: Server) -> bytes:
@@ -57,6 +59,11 @@ def _too_large(most: int) -> LogTooLarge:
     )
 
 
+async def aside(size: int, work: Callable[[], Result]) -> Result:
+    """What `work` on so many bytes gives: beside the event loop where it would hold that up."""
+    return await asyncio.to_thread(work) if size > LARGE_BYTES else work()
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True):
     """One request to analyse: its logs, unpacked, and its wishes."""
 
@@ -71,7 +78,7 @@ async def given(scope: Any, body: bytes, limits: Server) -> Given:
     encoding = _encoding(scope)
     if kind == JSON or kind.endswith("+json"):
         text = await _decoded(body, encoding, limits)
-        return await of_request(decode_json(text, AnalyzeRequest), limits)
+        return await of_request(await aside(len(text), lambda: decode_json(text, AnalyzeRequest)), limits)
     if kind == FORM:
         return await _of_form(await _decoded(body, encoding, limits), options.get("boundary", ""), limits)
     if kind in RAW:
@@ -99,9 +106,9 @@ async def many(scope: Any, body: bytes, limits: Server) -> tuple[Wishes, list[tu
     kind, options = _media_type(scope)
     text = await _decoded(body, _encoding(scope), limits)
     if kind == FORM:
-        return _form(text, options.get("boundary", ""), limits)
+        return await aside(len(text), lambda: _form(text, options.get("boundary", ""), limits))
     if kind == JSON or kind.endswith("+json"):
-        request = decode_json(text, BatchRequest)
+        request = await aside(len(text), lambda: decode_json(text, BatchRequest))
         return request, [(item.source or "-", item.logs.encode("utf-8", "replace")) for item in request.items]
     raise UnsupportedMedia(f"there is no reader for Content-Type {kind[:80]!r}", hint=f"send {JSON} or {FORM}")
 
@@ -109,7 +116,7 @@ async def many(scope: Any, body: bytes, limits: Server) -> tuple[Wishes, list[tu
 async def of_request(request: AnalyzeRequest, limits: Server) -> Given:
     """Raises InvalidInput, InvalidRequest."""
     name = request.source or "-"
-    data = request.logs.encode("utf-8", "replace")
+    data = await aside(len(request.logs), lambda: request.logs.encode("utf-8", "replace"))
     if len(data) > limits.max_body_bytes:
         raise _too_large(limits.max_body_bytes)
     return Given(wishes=request, name=name, logs=await unpacked([(name, data)], limits))
@@ -136,7 +143,7 @@ async def _decoded(body: bytes, encoding: str, limits: Server) -> bytes:
 
 
 async def _of_form(body: bytes, boundary: str, limits: Server) -> Given:
-    wishes, files = _form(body, boundary, limits)
+    wishes, files = await aside(len(body), lambda: _form(body, boundary, limits))
     name = wishes.source or " ".join(name for name, _ in files)[:MAX_NAME]
     return Given(wishes=wishes, name=name, logs=await unpacked(files, limits))
 

@@ -11,6 +11,7 @@ done       the stream ends: {stored, incident}
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
@@ -159,11 +160,12 @@ async def analyze_stream(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 class Events:
-    """The open stream of events. Raises TimeoutError where the client takes nothing any more."""
+    """The open stream of events."""
 
     def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
         self._send = send
         self.last = -1
+        self.taking = Taking()
 
     async def send(self, frame: Frame) -> None:
         self.last = frame.seq
@@ -171,8 +173,27 @@ class Events:
         await self.write(b"id: %d\nevent: %s\ndata: %s\n\n" % (frame.seq, frame.type.encode(), data))
 
     async def write(self, piece: bytes, *, more: bool = True) -> None:
-        async with asyncio.timeout(TAKEN_SECONDS):
+        with self.taking:
             await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+
+
+class Taking:
+    """Whether a client takes what it is sent. A timeout for each small piece would cost more than the piece."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def __enter__(self) -> None:
+        self._since = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._since = None
+
+    async def over(self) -> BifrostError | None:
+        """Ends when a piece has waited for `TAKEN_SECONDS`. Raises TimeoutError."""
+        while self._since is None or time.monotonic() - self._since < TAKEN_SECONDS:  # noqa: ASYNC110
+            await asyncio.sleep(TAKEN_SECONDS / 10)
+        raise TimeoutError
 
 
 class EventStream:
@@ -213,6 +234,7 @@ class EventStream:
                 self._tell(events),
                 until_gone(),
                 beat(),
+                events.taking.over(),
                 service.told_to_stop(),
                 service.key_over(visit.key),
             )
@@ -273,13 +295,15 @@ async def analyze_socket(socket: WebSocket[Any, Any, Any]) -> None:
     service, visit = service_of(socket), visit_of(socket.scope)
     await socket.accept()
 
+    taking = Taking()
+
     async def put(frame: Frame) -> None:
-        async with asyncio.timeout(TAKEN_SECONDS):
+        with taking:
             await socket.send_text(msgspec.json.encode(frame).decode())
 
     frames = _Frames(put)
     try:
-        ended = await _serve(service, visit, socket, frames)
+        ended = await _serve(service, visit, socket, frames, taking)
         await socket.close(
             code=1000 if ended is None else _close_code(ended), reason="" if ended is None else ended.slug
         )
@@ -292,7 +316,7 @@ def _close_code(error: BifrostError) -> int:
 
 
 async def _serve(
-    service: Service, visit: Visit, socket: WebSocket[Any, Any, Any], frames: _Frames
+    service: Service, visit: Visit, socket: WebSocket[Any, Any, Any], frames: _Frames, taking: Taking
 ) -> BifrostError | None:
     try:
         _check_origin(service, socket)
@@ -306,7 +330,9 @@ async def _serve(
         async with service.working(visit):
             await _relay(service, visit, asked, frames)
 
-    ended = await _ended(service, work(), _listen(socket), service.told_to_stop(), service.key_over(visit.key))
+    ended = await _ended(
+        service, work(), _listen(socket), taking.over(), service.told_to_stop(), service.key_over(visit.key)
+    )
     if ended is not None:
         await frames.send("error", failed(ended, visit))
     return ended
