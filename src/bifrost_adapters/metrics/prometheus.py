@@ -4,6 +4,7 @@ Labels come from closed sets: what is not configured, or no member of such a set
 can make the number of series grow.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -138,6 +139,7 @@ class _Prometheus:
             self._up.labels(provider).set(1)
         if not self._directory:
             ProcessCollector(registry=registry)
+            Gauge("bifrost_tasks", "asyncio tasks of this process.", registry=registry).set_function(_tasks)
         self._observers: dict[type[Any], Callable[[Any], None]] = {
             Begun: lambda _: self._running.inc(),
             Ended: lambda _: self._running.dec(),
@@ -226,6 +228,13 @@ class _Prometheus:
         method = seen.method if seen.method in METHODS else OTHER
         self._child(self._requests, method, route, str(seen.status)).inc()
         self._child(self._served, route).observe(seen.seconds)
+
+
+def _tasks() -> float:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0.0
 
 
 _ASKED = frozenset({"answered", "left"})

@@ -26,6 +26,7 @@ class Behaviour:
     raw: a body to send as it is in place of an answer.
     dribble: send one byte at a time.
     location: the path that a redirect names.
+    retry_after: what a refusal says of when to come back; empty, what the protocol's stub says.
     """
 
     pieces: Sequence[str] = ("a", "b")
@@ -34,6 +35,7 @@ class Behaviour:
     raw: bytes | None = None
     dribble: bool = False
     location: str = ""
+    retry_after: str = ""
     truncated: bool = False
     input_tokens: int = 7
     output_tokens: int = 3
@@ -97,6 +99,8 @@ class Stub:
     """A provider of models. Subclasses know one protocol; use it as an async context manager."""
 
     behaviour: Behaviour = field(default_factory=Behaviour)
+    turns: list[Behaviour] = field(default_factory=list)
+    """How it behaves at the next requests for an answer, one each; then as `behaviour`."""
     requests: list[Request] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a request for an answer has come in."""
@@ -177,11 +181,13 @@ class Stub:
             await connection.end()
             return
         self.asked.set()
-        behaviour = self.behaviour
+        behaviour = self.turns.pop(0) if self.turns else self.behaviour
         if behaviour.fault == "hang_first":
             await connection.hang()
         if behaviour.status != 200:
             headers, body = self.refusal(behaviour.status, request.body)
+            if behaviour.retry_after:
+                headers = {**headers, "Retry-After": behaviour.retry_after}
             if behaviour.location:
                 headers = {**headers, "Location": self.url + behaviour.location}
             await connection.head(behaviour.status, "application/json", {**headers, "Connection": "close"})
