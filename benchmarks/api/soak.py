@@ -32,15 +32,20 @@ class Held(Struct):
     tasks: int
 
 
+def process(pid: int) -> tuple[dict[str, str], int]:
+    """The fields of its status, and how many files it has open."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":", 1) for line in status.splitlines()), len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 async def held(http: aiohttp.ClientSession, service: Service) -> Held:
-    status = Path(f"/proc/{service.pid}/status").read_text()
-    fields = dict(line.split(":", 1) for line in status.splitlines())
+    fields, files = process(service.pid)
     async with http.get(f"{service.url}/metrics/prometheus") as answer:
         lines = [line for line in (await answer.text()).splitlines() if not line.startswith("#")]
     tasks = next((line for line in lines if line.startswith("bifrost_tasks ")), "x 0")
     return Held(
         rss=int(fields["VmRSS"].split()[0]) / 1024,
-        files=len(list(Path(f"/proc/{service.pid}/fd").iterdir())),
+        files=files,
         threads=int(fields["Threads"]),
         series=len(lines),
         tasks=int(float(tasks.split()[1])),

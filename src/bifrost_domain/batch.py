@@ -228,7 +228,7 @@ def failure_of(error: Exception) -> Failure:
 def may_pass(error: Exception) -> bool:
     """Whether another try may end better: a fault of a provider or of the storage, or one that nobody foresaw."""
     if isinstance(error, ModelUnavailable):
-        return error.retryable
+        return error.retryable or error.retry_after is not None
     if isinstance(error, BifrostError):
         return isinstance(error, ModelThrottled | ModelTimeout | StorageUnavailable)
     return True

@@ -14,7 +14,7 @@ from functools import partial
 from msgspec import structs
 
 from bifrost_domain import batch as states
-from bifrost_domain.analysis import Analyst, NotRemembered, Remembered, Request
+from bifrost_domain.analysis import LONGEST_PAUSE_SECONDS, Analyst, NotRemembered, Remembered, Request
 from bifrost_domain.batch import (
     MOST_ITEMS,
     Batch,
@@ -28,13 +28,21 @@ from bifrost_domain.batch import (
     Refused,
     Status,
 )
-from bifrost_domain.errors import AnalysisNotFound, BadOption, LimitReached, ModelThrottled, StorageUnavailable
+from bifrost_domain.errors import (
+    AnalysisNotFound,
+    BadOption,
+    LimitReached,
+    ModelThrottled,
+    ModelUnavailable,
+    StorageUnavailable,
+)
 from bifrost_domain.history import MAX_LIMIT, PromptPin
 from bifrost_domain.logs.digest import Digest
 from bifrost_domain.ports import Chance, Clock, JobQueue, NewId, Storage
 from bifrost_domain.prompt import PromptVersion
 
 LEASE = timedelta(seconds=15)
+"""After which a lost worker is replaced. The clocks of replicas have to differ by less than that."""
 PROLONGED = 6
 """How often a lease is prolonged before it would end; that is also when a replica hears that an item was cancelled."""
 WATCHED_SECONDS = 1.0
@@ -137,7 +145,7 @@ class Batches:
     async def cancel(self, id: str) -> Batch:
         """No item of it is begun any more, and those that run are stopped, on other replicas within seconds.
 
-        What is over stays as it is. Raises BatchNotFound.
+        What is over stays as it is, and so does a report that was just being stored. Raises BatchNotFound.
         """
         batch = await (await self._open_storage()).batches.cancel(id, self._clock())
         for ref, work in self._running.items():
@@ -178,15 +186,28 @@ class Batches:
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[None, None]:
-        """Items of batches are run here while this is held open. At its end no more are taken, and those that do not
-        end in time are given back, for another replica or for later."""
+        """Items of batches are run here while this is held open. At its end, be it by a cancellation, no more are
+        taken, and those that do not end in time are given back, for another replica or for later. Cancelled while it
+        ends, it gives them back at once."""
         queue = await self._open_queue()
-        async with queue.work(self.run, self._at_once):
+        stopping = asyncio.Event()
+
+        async def work() -> None:
+            async with queue.work(self.run, self._at_once):
+                await stopping.wait()
+
+        left: BaseException | None = None
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work())
             try:
                 yield
-            finally:
-                stopping = asyncio.get_running_loop().call_later(self._grace_seconds, self._stop)
-        stopping.cancel()
+            except BaseException as error:  # noqa: BLE001  # raised again below, when what runs has ended
+                left = error
+            stopping.set()
+            ending = asyncio.get_running_loop().call_later(self._grace_seconds, self._stop)
+        ending.cancel()
+        if left is not None:
+            raise left
 
     async def run(self, ref: ItemRef) -> None:
         """Run one item, unless it is over or another one runs it. Raises nothing; cancelled, it gives the item back."""
@@ -273,14 +294,14 @@ class Batches:
         self._told(item.ref, error)
         failure = states.failure_of(error)
         if states.may_pass(error):
-            asked = error.retry_after if isinstance(error, ModelThrottled) else None
+            asked = error.retry_after if isinstance(error, ModelThrottled | ModelUnavailable) else None
             return await self._again(item, failure, asked or 0.0)
         return self._mine(states.failed, failure=failure)
 
     async def _again(self, item: BatchItem, failure: Failure, seconds: float) -> Transition:
-        """Another try, `seconds` from now at the earliest."""
+        """Another try, `seconds` from now at the earliest, and never many items in one moment."""
         backoff = RETRIED_SECONDS * 2 ** (item.attempts - 1) * (0.5 + self._chance())
-        wait = timedelta(seconds=max(seconds, backoff))
+        wait = timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS) + backoff)
         await self._put([item.ref], after=wait)
         return self._mine(states.retried, failure=failure, due_at=self._clock() + wait)
 

@@ -68,6 +68,7 @@ class Item(RuleBasedStateMachine):
         if taken and self.item.status is Status.RUNNING:
             self.owner = holder
             self.claims += 1
+        self.let_go()
 
     @rule(holder=holders)
     def finish(self, holder: str) -> None:
@@ -150,6 +151,7 @@ def test_the_last_try_that_fails_is_the_end() -> None:
         (ModelThrottled("x"), True),
         (ModelTimeout("x"), True),
         (ModelUnavailable("x", retryable=True), True),
+        (ModelUnavailable("x", retry_after=30.0), True),
         (ModelUnavailable("x"), False),
         (BadAnswer("x"), False),
         (LimitReached("x"), False),

@@ -15,6 +15,7 @@ from bifrost_adapters.slots import open_slot
 from bifrost_domain import batch as states
 from bifrost_domain import batches as domain
 from bifrost_domain.analysis import Limits, Request
+from bifrost_domain.archive import Archive
 from bifrost_domain.batch import (
     MOST_ATTEMPTS,
     MOST_ITEMS,
@@ -32,6 +33,7 @@ from bifrost_domain.errors import (
     BadOption,
     BatchNotFound,
     LimitReached,
+    ModelThrottled,
     ModelUnavailable,
     PromptNotFound,
     StorageUnavailable,
@@ -227,6 +229,18 @@ async def test_a_fault_that_stays_ends_after_so_many_tries_with_its_reason(repli
         assert (item.status, item.attempts, len(model.asked)) == (Status.FAILED, MOST_ATTEMPTS, MOST_ATTEMPTS)
 
 
+async def test_a_provider_is_given_the_time_it_asks_for(replica: Any) -> None:
+    busy = ModelThrottled("busy", provider="actor", retry_after=40.0)
+    model = Actor([busy], [ANSWER])
+    async with replica(model, analyst={"limits": limits(retries=0)}) as one:
+        batch = await one.submitted(1, fallback=False)
+        await one.batches.run(ItemRef(batch.id, 1))
+        (item,) = await one.items(batch)
+        assert item.due_at is not None
+        assert (item.status, item.error) == (Status.QUEUED, Failure(slug="model-throttled", message="busy"))
+        assert timedelta(seconds=38) < item.due_at - one.clock() < timedelta(seconds=42)
+
+
 @pytest.mark.parametrize("error", [BadAnswer("no report", provider="actor"), ModelUnavailable("no such model")])
 async def test_what_does_not_pass_is_not_tried_again(replica: Any, error: Exception) -> None:
     async with replica(Actor([error])) as one, one.batches.serving():
@@ -334,6 +348,71 @@ async def test_what_ends_in_time_when_serving_ends_is_not_given_back(replica: An
         assert sorted(item.status for item in await one.items(batch)) == [Status.DONE, Status.QUEUED]
 
 
+async def test_serving_that_is_cancelled_lets_what_runs_end_in_time(replica: Any) -> None:
+    model = Actor([0.1, ANSWER])
+    async with replica(model, grace_seconds=60.0, at_once=1) as one:
+        batch = await one.submitted(2)
+
+        async def serve() -> None:
+            async with one.batches.serving():
+                await asyncio.sleep(60)
+
+        serving = asyncio.create_task(serve())
+        await model.begun.wait()
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert sorted(item.status for item in await one.items(batch)) == [Status.DONE, Status.QUEUED]
+
+
+async def test_serving_that_is_cancelled_again_gives_back_at_once(replica: Any) -> None:
+    model = Actor([60.0, ANSWER])
+    async with replica(model, grace_seconds=60.0, analyst={"limits": patient()}) as one:
+        batch = await one.submitted(1)
+
+        async def serve() -> None:
+            async with one.batches.serving():
+                await asyncio.sleep(60)
+
+        serving = asyncio.create_task(serve())
+        await model.begun.wait()
+        serving.cancel()
+        await asyncio.wait({serving}, timeout=0.1)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        (item,) = await one.items(batch)
+        assert (item.status, item.attempts, model.closed) == (Status.QUEUED, 0, 1)
+
+
+async def test_an_error_beside_serving_is_raised_when_what_runs_has_ended(replica: Any) -> None:
+    model = Actor([0.1, ANSWER])
+    async with replica(model, grace_seconds=60.0, at_once=1) as one:
+        batch = await one.submitted(1)
+
+        async def serve() -> None:
+            async with one.batches.serving():
+                await model.begun.wait()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await serve()
+        assert [item.status for item in await one.items(batch)] == [Status.DONE]
+
+
+async def test_a_queue_that_breaks_ends_the_serving(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with replica() as one:
+
+        async def broken(limit: int) -> Sequence[ItemRef]:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(one.queue, "_due", broken)
+        with pytest.raises(ExceptionGroup) as raised:
+            async with asyncio.timeout(10), one.batches.serving():
+                await asyncio.sleep(60)
+        assert raised.group_contains(ZeroDivisionError)
+
+
 async def test_a_worker_that_is_cancelled_gives_its_item_back(replica: Any) -> None:
     model = Actor([30.0])
     async with replica(model, analyst={"limits": patient()}) as one:
@@ -430,6 +509,23 @@ async def test_two_replicas_share_a_batch_and_ask_once_for_each_item(replica: An
         assert second.asked
         page = await one.stage.storage.analyses.search(HistoryQuery(limit=100))
         assert {row.id for row in page.items} == {item.analysis for item in items}
+
+
+async def test_a_small_batch_does_not_wait_for_a_large_one(replica: Any) -> None:
+    async with replica(Actor([0.001, ANSWER]), at_once=1) as one, one.batches.serving():
+        large = await one.submitted(120, use_cache=False)
+        small = await one.submitted(2, use_cache=False)
+        await one.over(small)
+        assert (await one.batches.get(large.id)).counts.queued > 60
+
+
+async def test_batches_go_with_the_history_when_they_are_over(replica: Any) -> None:
+    async with replica() as one:
+        archive = Archive(open_storage=one.stage.open_storage, clock=one.clock, new_id=an_id)
+        over, waiting = await one.submitted(1), await one.submitted(1)
+        await one.batches.cancel(over.id)
+        await archive.erase_before(one.clock() + timedelta(seconds=1), actor="me")
+        assert [batch.id for batch in (await one.batches.newest()).items] == [waiting.id]
 
 
 async def test_changes_come_in_order_and_can_be_taken_up_again(replica: Any) -> None:

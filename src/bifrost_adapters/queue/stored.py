@@ -19,8 +19,9 @@ from bifrost_domain.ports import Chance, JobQueue
 
 __all__ = ["Options", "open"]
 
-_FOUND_AT_ONCE = 64
-"""Items that one look finds: more than this process runs at once, so that it needs few looks to get through many."""
+_FOUND = 4
+"""Items that one look finds, for each that may run at once: some, so that it takes few looks to get through many, and
+few, so that a small batch that comes later is not kept waiting by a large one."""
 
 Due = Callable[[int], Awaitable[Sequence[ItemRef]]]
 
@@ -43,6 +44,7 @@ class _StoredQueue:
         self._due = due
         self._chance = chance
         self._found: deque[ItemRef] = deque()
+        self._stale = 0.0
         self._running: set[ItemRef] = set()
         self._put = asyncio.Event()
 
@@ -53,15 +55,15 @@ class _StoredQueue:
     @asynccontextmanager
     async def work(self, run: Callable[[ItemRef], Awaitable[None]], at_once: int) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
-            taking = group.create_task(self._take(group, run, asyncio.Semaphore(at_once)))
+            taking = group.create_task(self._take(group, run, at_once))
             try:
                 yield
             finally:
                 taking.cancel()
 
-    async def _take(
-        self, group: asyncio.TaskGroup, run: Callable[[ItemRef], Awaitable[None]], room: asyncio.Semaphore
-    ) -> None:
+    async def _take(self, group: asyncio.TaskGroup, run: Callable[[ItemRef], Awaitable[None]], at_once: int) -> None:
+        room = asyncio.Semaphore(at_once)
+
         async def run_one(ref: ItemRef) -> None:
             try:
                 await run(ref)
@@ -71,20 +73,25 @@ class _StoredQueue:
 
         while True:
             await room.acquire()
-            ref = await self._next()
+            ref = await self._next(_FOUND * at_once)
             self._running.add(ref)
             group.create_task(run_one(ref))
 
-    async def _next(self) -> ItemRef:
-        """The next item that was due when it was last looked. Who claims it finds out whether it still is.
+    async def _next(self, most: int) -> ItemRef:
+        """The next item that was due when it was last looked, a little while ago at the most. Who claims it finds out
+        whether it still is.
 
         What is found is gone through from a place that chance chooses, so that replicas that find the same do not all
         claim the same first.
         """
+        loop = asyncio.get_running_loop()
+        if self._put.is_set() or loop.time() >= self._stale:
+            self._found.clear()
         while not self._found:
             self._put.clear()
+            self._stale = loop.time() + self._look_seconds
             with suppress(StorageUnavailable):
-                found = [ref for ref in await self._due(_FOUND_AT_ONCE) if ref not in self._running]
+                found = [ref for ref in await self._due(most) if ref not in self._running]
                 first = int(self._chance() * len(found))
                 self._found.extend(found[first:] + found[:first])
             if not self._found:

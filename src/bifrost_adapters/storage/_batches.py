@@ -4,12 +4,13 @@ Whoever changes items of a batch locks its row first: the changes of one batch h
 waits in a circle. Leases are prolonged without that, since no count depends on them. Items are locked by their numbers.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bifrost_adapters.storage import _rows
@@ -33,6 +34,11 @@ INSERTED_AT_ONCE = 50
 """Items in one statement: their digests are what makes it long, and a statement has its time."""
 ERASED_AT_ONCE = 20
 
+_ENDING = (
+    update(BATCH_ITEMS)
+    .where(BATCH_ITEMS.c.batch == bindparam("of"), BATCH_ITEMS.c.number == bindparam("at"))
+    .values({name: bindparam(name) for name in ("status", "changed_at", "revision", "due_at", "holder", "digest")})
+)
 _ITEM = tuple(column for column in BATCH_ITEMS.c if column.name != "digest")
 
 
@@ -43,11 +49,12 @@ class SqlBatches:
         self._database = database
 
     async def add(self, batch: Batch, items: Sequence[tuple[BatchItem, Digest | None]]) -> None:
+        rows = await asyncio.to_thread(lambda: [_to_item_row(item, digest) for item, digest in items])
+
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(insert(BATCHES), _to_row(batch))
-            for start in range(0, len(items), INSERTED_AT_ONCE):
-                chunk = items[start : start + INSERTED_AT_ONCE]
-                await connection.execute(insert(BATCH_ITEMS), [_to_item_row(item, digest) for item, digest in chunk])
+            for start in range(0, len(rows), INSERTED_AT_ONCE):
+                await connection.execute(insert(BATCH_ITEMS), rows[start : start + INSERTED_AT_ONCE])
 
         await self._database.write(work)
 
@@ -132,7 +139,8 @@ class SqlBatches:
         rows = await self._database.read(select(BATCH_ITEMS.c.digest).where(_is(ref)))
         if not rows or rows[0].digest is None:
             return None
-        return _rows.from_digest(f"item {ref.number} of batch {ref.batch}", rows[0].digest)
+        what = f"item {ref.number} of batch {ref.batch}"
+        return await asyncio.to_thread(_rows.from_digest, what, rows[0].digest)
 
     async def prolong(self, refs: Sequence[ItemRef], holder: str, until: datetime) -> Sequence[ItemRef]:
         columns = BATCH_ITEMS.c
@@ -164,16 +172,16 @@ class SqlBatches:
                 .order_by(BATCH_ITEMS.c.number)
                 .with_for_update()
             )
-            counts, revision = batch.counts, batch.revision
+            counts, revision, ended = batch.counts, batch.revision, []
             for before in map(_to_item, rows.all()):
                 after = cancelled(before, at)
                 if after is not None:
                     revision += 1
                     counts = counts.moved(before.status, after.status)
-                    values = _to_item_row(msgspec.structs.replace(after, revision=revision))
-                    await connection.execute(update(BATCH_ITEMS).where(_is(before.ref)).values(values))
-            if revision == batch.revision:
+                    ended.append(_to_item_row(msgspec.structs.replace(after, revision=revision)))
+            if not ended:
                 return batch
+            await connection.execute(_ENDING, [row | {"of": row["batch"], "at": row["number"]} for row in ended])
             await connection.execute(
                 update(BATCHES).where(BATCHES.c.id == batch.id).values(cancelled_at=_rows.place(at))
             )
