@@ -96,6 +96,61 @@ def errors_page() -> str:
     return "\n\n".join(rows) + "\n"
 
 
+def openapi() -> dict[str, Any]:
+    from bifrost_entrypoints.api.app import ROUTES
+    from bifrost_entrypoints.api.docs import document
+    from bifrost_entrypoints.settings import Settings
+
+    return document(ROUTES, Settings().provider_names())
+
+
+def openapi_page() -> str:
+    return msgspec.json.format(msgspec.json.encode(openapi(), order="sorted"), indent=2).decode() + "\n"
+
+
+def http_page() -> str:
+    found = openapi()
+    rows = [
+        "# HTTP",
+        "Generated from the [OpenAPI document](openapi.json).",
+        found["info"]["description"].partition("\n")[2].strip(),
+        "Frames of streams and close codes: [events](events.md).",
+    ]
+    for path, item in found["paths"].items():
+        for method, operation in item.items():
+            rows.append(f"## {method.upper()} {path}\n\n{operation['description']}")
+            parameters = operation.get("parameters", [])
+            if parameters:
+                rows.append("| parameter | in | |\n|---|---|---|")
+                for parameter in parameters:
+                    schema = parameter["schema"]
+                    told = parameter.get("description") or schema.get("description") or _kind(schema)
+                    rows[-1] += f"\n| `{parameter['name']}` | {parameter['in']} | {told} |"
+            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+                shape = content["schema"].get("$ref", "").rpartition("/")[2] or content["schema"].get("type", "")
+                rows.append(f"Body: `{kind}`, {shape}.")
+                examples = content.get("examples", {}).values()
+                rows += [f"```json\n{msgspec.json.encode(example['value']).decode()}\n```" for example in examples]
+            answers = ", ".join(sorted(operation["responses"]))
+            rows.append(f"Answers: {answers}.")
+    rows.append("# Bodies")
+    for name, schema in sorted(found["components"]["schemas"].items()):
+        if schema.get("type") == "object":
+            fields = ", ".join(f"`{field}`" for field in schema.get("properties", {}))
+            rows.append(f"**{name}**: {schema.get('description', '').strip()}\n\n{fields}")
+    return "\n\n".join(rows) + "\n"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if "oneOf" in schema or "anyOf" in schema:
+        return " or ".join(
+            _kind(each) for each in schema.get("oneOf", schema.get("anyOf", [])) if each != {"type": "null"}
+        )
+    return schema.get("$ref", "").rpartition("/")[2] or str(schema.get("type", ""))
+
+
 def demo_capture() -> str:
     """What `bifrost demo` prints, without what differs from run to run."""
     done = subprocess.run(
@@ -121,6 +176,8 @@ PAGES = {
     "settings.md": settings_page,
     "report.md": report_page,
     "errors.md": errors_page,
+    "openapi.json": openapi_page,
+    "http.md": http_page,
     "../../README.md": readme,
 }
 

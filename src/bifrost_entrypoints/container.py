@@ -1,5 +1,6 @@
 """The composition root: the only place that knows settings, adapters and core together."""
 
+import logging
 import os
 import secrets
 import time
@@ -108,6 +109,13 @@ async def open_metrics(settings: Settings) -> AsyncIterator[Metrics]:
         }
     async with open_slot("metrics", settings.metrics.kind, options) as metrics:
         yield metrics
+
+
+def log_item(item: ItemRef, error: Exception) -> None:
+    """Says what went wrong with an item of a batch."""
+    logging.getLogger("bifrost.batches").warning(
+        "item %d of batch %s: %s", item.number, item.batch, getattr(error, "message", type(error).__name__)
+    )
 
 
 def unobserved(observation: Observation) -> None:
@@ -364,6 +372,7 @@ class Container(containers.DeclarativeContainer):
         chance=chance,
         at_once=settings.provided.queue.at_once,
         item_seconds=settings.provided.queue.item_seconds,
+        told=providers.Object(log_item),
     )
     application = providers.Singleton(
         Application,

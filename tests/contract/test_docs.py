@@ -3,15 +3,20 @@
 import gzip
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bifrost_entrypoints.settings import default_path
 from tests.contract.servers import postgres, valkey
+from tests.contract.servers.ports import free_port
 from tests.contract.test_cli import HEALTHY, INCIDENT
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +43,10 @@ KEEPING_VARIABLES = "touch {variables}; source {variables}; set -a; {line}\nexpo
 """What one line sets, the next ones see."""
 
 
-def meant(body: str, place: Path) -> str:
+def meant(body: str, place: Path, port: int) -> str:
     """The commands with what stands for a server of the reader's replaced by one that is there."""
+    body = re.sub(r"127\.0\.0\.1:80[0-9]0", f"127.0.0.1:{port}", body)
+    body = re.sub(r"^bifrost serve(?: --port \d+)?(.*) &$", rf"bifrost serve --port {port}\1", body, flags=re.M)
     body = body.replace("<this repository>", "repository")
     if "db.example" in body:
         body = body.replace("postgresql://bifrost@db.example/bifrost", postgres.shared().database())
@@ -49,6 +56,42 @@ def meant(body: str, place: Path) -> str:
 
 
 SHOWN = [(page, body) for page in PAGES for body in commands(page)]
+
+
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@contextmanager
+def serving(line: str, place: Path, environment: dict[str, str], variables: Path) -> Iterator[None]:
+    """The server of a line, with the variables that the lines before it set."""
+    shown = subprocess.run(
+        ["bash", "-c", f"source {variables}; env -0"], env=environment, capture_output=True, text=True, check=True
+    )
+    known = dict(pair.split("=", 1) for pair in shown.stdout.split("\0") if "=" in pair)
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {line}"], cwd=place, env=known, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = "http://127.0.0.1:" + line.partition("--port ")[2].split()[0]
+    try:
+        until = time.monotonic() + 60
+        while not answers(url):
+            assert process.poll() is None, f"{line} ended"
+            assert time.monotonic() < until, f"{line} does not answer"
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/live", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture
@@ -66,6 +109,12 @@ def sandbox(tmp_path: Path) -> tuple[Path, dict[str, str]]:
         tool = tools / name
         tool.write_text(f"#!/bin/sh\n{body}\n")
         tool.chmod(0o755)
+    scripts = {"python": sys.executable}
+    if shutil.which("curl") is None:
+        scripts["curl"] = f"{sys.executable} {Path(__file__).with_name('curl.py')}"
+    for name, script in scripts.items():
+        (tools / name).write_text(f'#!/bin/sh\nexec {script} "$@"\n')
+        (tools / name).chmod(0o755)
     (tools / "bifrost").symlink_to(Path(sys.executable).parent / "bifrost")
     environment = {
         "HOME": str(home),
@@ -95,17 +144,22 @@ def explains_itself(line: str, environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(("page", "body"), SHOWN, ids=[f"{page.name}-{at}" for at, (page, _) in enumerate(SHOWN)])
-def test_every_command_shown_works(page: Path, body: str, sandbox: tuple[Path, dict[str, str]]) -> None:
+def test_every_command_shown_works(
+    page: Path, body: str, sandbox: tuple[Path, dict[str, str]], servers: ExitStack
+) -> None:
     place, environment = sandbox
     subprocess.run(
         ["bifrost", "analyze", "app.log", "-q"], cwd=place, env=environment, capture_output=True, timeout=60, check=True
     )
     variables = place.parent / "variables"
-    for line in meant(body, place).splitlines():
+    for line in meant(body, place, free_port()).splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         if line.startswith("python benchmarks/"):
             explains_itself(line, environment)
+            continue
+        if line.startswith("bifrost serve"):
+            servers.enter_context(serving(line, place, environment, variables))
             continue
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", KEEPING_VARIABLES.format(line=line, variables=variables)],

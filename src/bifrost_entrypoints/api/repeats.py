@@ -10,12 +10,12 @@ import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bifrost_domain.ports import Monotonic
 
 CHECKED_SECONDS = 4.5
-MOST_BYTES = 64 << 20
+MOST_BYTES = 16 << 20
 """Of all answers that are kept in a process."""
 
 
@@ -123,7 +123,7 @@ class Repeats:
     def _keep(self, key: bytes, reply: Reply) -> None:
         self._drop(key)
         now = self._monotonic()
-        self._kept[key] = _Kept(reply=reply, until=now + self._seconds, checked=now)
+        self._kept[key] = _Kept(reply=structs.replace(reply, body=b""), until=now + self._seconds, checked=now)
         self._bytes += len(reply.again)
         while self._bytes > MOST_BYTES:
             self._drop(next(iter(self._kept)))
