@@ -9,9 +9,9 @@ from pathlib import Path
 import websockets
 
 
-async def main() -> None:
+async def main(log: Path) -> None:
     url = os.environ["BIFROST_URL"].replace("http", "ws", 1) + "/ws/analyze"
-    request = {"logs": Path(sys.argv[1]).read_text(errors="replace"), "source": sys.argv[1]}
+    request = {"logs": await asyncio.to_thread(log.read_text, errors="replace"), "source": str(log)}
     async with websockets.connect(url) as socket:
         await socket.send(json.dumps({"type": "start", "key": os.environ["BIFROST_API_KEY"], "request": request}))
         async for text in socket:
@@ -21,4 +21,4 @@ async def main() -> None:
                 print(frame["data"]["report"]["root_cause"])
 
 
-asyncio.run(main())
+asyncio.run(main(Path(sys.argv[1])))

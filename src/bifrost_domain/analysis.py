@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import count
 
@@ -32,6 +32,7 @@ from bifrost_domain.errors import (
     InvalidRequest,
     LimitReached,
     ModelError,
+    ModelRefused,
     ModelThrottled,
     ModelTimeout,
     ModelUnavailable,
@@ -85,8 +86,10 @@ MAX_ANSWER_CHARACTERS = 1 << 20
 SHARDED_BYTES = 256 << 20
 """A log at least this large is shared with a second process: below, starting one costs more than it saves."""
 SWEPT_SECONDS = 3600.0
-MOST_BREAKERS = 1000
-"""Models whose failures are remembered."""
+MOST_REMOTES = 1000
+"""Models of which it is remembered how they do."""
+DESCRIBED_SECONDS = 60.0
+"""How long a model is taken for what it said it is: asking again costs a request in front of each answer."""
 LONGEST_PAUSE_SECONDS = 300.0
 """How long a model is left alone at the most, however long its provider asks for."""
 ASSUMED_CONTEXT = 8192
@@ -285,7 +288,8 @@ class Analyst:
         self._archive = Archive(open_storage=open_storage, clock=clock, new_id=new_id)
         self._swept: float | None = None
         self._observe = observe
-        self._breakers: OrderedDict[tuple[str, str | None], Breaker] = OrderedDict()
+        self._remotes: OrderedDict[tuple[str, str | None], _Remote] = OrderedDict()
+        self._alone: set[str] = set()
         self._room = asyncio.Semaphore(limits.at_once)
         self._coalescer = Coalescer(open_cache=open_cache, new_id=new_id)
 
@@ -372,17 +376,25 @@ class Analyst:
 
     def left_alone(self) -> tuple[str, ...]:
         """The names of the providers that failed again and again, and are not asked for a while."""
-        return tuple(sorted({name for (name, _), breaker in self._breakers.items() if breaker.open}))
+        return tuple(sorted({name for (name, _), remote in self._remotes.items() if remote.breaker.open}))
 
-    def _breaker(self, name: str, model: str | None) -> Breaker:
-        breaker = self._breakers.get((name, model))
-        if breaker is None:
+    def _remote(self, name: str, model: str | None) -> "_Remote":
+        remote = self._remotes.pop((name, model), None)
+        if remote is None:
             limits = self._limits
-            breaker = Breaker(failures=limits.breaker_failures, pause_seconds=limits.breaker_pause_seconds)
-            self._breakers[name, model] = breaker
-            while len(self._breakers) > MOST_BREAKERS:
-                self._breakers.popitem(last=False)
-        return breaker
+            remote = _Remote(Breaker(failures=limits.breaker_failures, pause_seconds=limits.breaker_pause_seconds))
+        self._remotes[name, model] = remote
+        if len(self._remotes) > MOST_REMOTES:
+            self._remotes.popitem(last=False)
+            self._tell_circuits()
+        return remote
+
+    def _tell_circuits(self) -> None:
+        """Who observes hears which providers are left alone from now on, and which are asked again."""
+        alone = set(self.left_alone())
+        for name in sorted(alone ^ self._alone):
+            self._observe(Circuit(provider=name, open=name in alone))
+        self._alone = alone
 
     async def _conclude(
         self, request: Request, intake: "_Intake | _Kept", began: float, deadline: float | None
@@ -627,7 +639,7 @@ class Analyst:
     async def _compose(
         self, request: Request, reading: "_Intake | _Kept", description: ModelDescription
     ) -> tuple[Digest, Prompt]:
-        """The digest and the prompt that fit the model's context, the answer included. Raises ModelUnavailable."""
+        """The digest and the prompt that fit the model's context, the answer included. Raises ModelRefused."""
         output = min(description.max_output_tokens, prompts.output_tokens(description.context_tokens))
         version = _wording(request)
         room = description.context_tokens - prompts.overhead(version, output)
@@ -641,7 +653,7 @@ class Analyst:
             if excess <= 0:
                 return digest, prompt
             budget -= excess
-        raise ModelUnavailable(
+        raise ModelRefused(
             f"its context of {description.context_tokens} tokens is too small for the prompt",
             hint="choose a model with at least 2048 tokens of context",
         )
@@ -840,6 +852,36 @@ class _Kept:
         return digest
 
 
+class _Remote:
+    """One entry's model, as it has shown itself to all runs: whether it works, what it is, and who waits to ask it."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self.breaker = breaker
+        self.last_failure = ""
+        self.description: ModelDescription | None = None
+        self.described_at = 0.0
+        self._waiting: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def patience(self, seconds: float | None) -> AsyncGenerator[None, None]:
+        """Around waiting to ask: TimeoutError after `seconds`, or as soon as it is left alone."""
+        async with asyncio.timeout(seconds) as waiting:
+            self._waiting.add(waiting)
+            try:
+                yield
+            finally:
+                self._waiting.discard(waiting)
+
+    def failed(self, error: ModelError, now: float) -> None:
+        asked = error.retry_after if isinstance(error, ModelThrottled | ModelUnavailable) else None
+        self.last_failure = error.message
+        self.breaker.failed(now, pause_seconds=min(asked or 0.0, LONGEST_PAUSE_SECONDS))
+        if self.breaker.open:
+            for waiting in self._waiting:
+                if not waiting.expired():
+                    waiting.reschedule(0.0)
+
+
 class _Run:
     """One provider's try at one request. `calls` counts the requests sent; `first_token_ms` begins at the first."""
 
@@ -864,7 +906,7 @@ class _Run:
         self._truncated = False
         self._hit = False
         self._asked_at: float | None = None
-        self._breaker = analyst._breaker(name, request.model)
+        self._remote = analyst._remote(name, request.model)
         self._probes = False
         self.digest: Digest
         self.usage = Usage()
@@ -882,9 +924,6 @@ class _Run:
         analyst, request = self._analyst, self._request
         model = await analyst._open_model(self._name, request.model)
         self._identity = identity = model.identity
-        if not self._breaker.allows(analyst._monotonic()):
-            raise self._left_alone()
-        self._probes = self._breaker.open
         description = await self._describe(model)
         digest, prompt = await analyst._compose(request, self._reading, description)
         self.digest = await self._reading.named(digest)
@@ -932,6 +971,7 @@ class _Run:
         """Asks, once more where the answer is no report, and verifies it."""
         input_tokens, cost = _estimate(prompt, description)
         self._check_cost(cost, description)
+        self._check_circuit()
         yield ModelStarted(identity=identity, input_tokens=input_tokens, cost_usd=cost)
         text = ""
         async with aclosing(self._ask(model, prompt, description)) as pieces:
@@ -1004,15 +1044,33 @@ class _Run:
         )
 
     async def _describe(self, model: LanguageModel) -> ModelDescription:
+        """What the model is, by its own word or by what is remembered of it.
+
+        A model that is left alone is taken at its old word: an answer it gave before may stand in the cache.
+        """
+        analyst, remote = self._analyst, self._remote
+        known, age = remote.description, analyst._monotonic() - remote.described_at
+        if known is not None and (remote.breaker.open or age < DESCRIBED_SECONDS):
+            return known
+        usual = analyst._limits.first_token_seconds
         for attempt in count():
+            self._enter()
+            patience = self._patience(usual)
             try:
-                async with asyncio.timeout(self._patience(self._analyst._limits.first_token_seconds)):
-                    return await model.describe()
+                async with asyncio.timeout(patience):
+                    remote.description = await model.describe()
+                remote.described_at = analyst._monotonic()
+                return remote.description
             except TimeoutError as error:
-                raise self._failed(self._too_slow("it did not say what it is in time")) from error
-            except (ModelThrottled, ModelUnavailable) as error:
-                self._failed(error)
-                await self._wait_or_raise(error, attempt)
+                raise self._silent("it did not say what it is in time", patience, usual) from error
+            except ModelError as error:
+                self._judge(error)
+                if not isinstance(error, ModelThrottled | ModelUnavailable):
+                    raise
+                refused = error
+            finally:
+                self._leave()
+            await self._wait_or_raise(refused, attempt)
         raise AssertionError("unreachable")
 
     async def _ask(
@@ -1021,28 +1079,22 @@ class _Run:
         """The answer piece by piece. A failure before the first piece is tried again, one after it is not."""
         limits = self._analyst._limits
         for attempt in count():
-            started = False
-            try:
-                async with asyncio.timeout(self._left()):
-                    await self._analyst._room.acquire()
-            except TimeoutError as error:
-                raise self._too_slow("too many other requests were running to ask it in time") from error
-            if self._breaker.open and not self._probes:
-                self._analyst._room.release()
-                raise self._left_alone()
+            await self._take_turn()
             self.calls += 1
-            now = self._analyst._monotonic()
-            self._asked_at = now if self._asked_at is None else self._asked_at
+            started = False
             outcome, first_token = "left", None
+            now, before = self._analyst._monotonic(), self.usage
+            self._asked_at = now if self._asked_at is None else self._asked_at
             try:
                 length = 0
                 async with aclosing(model.stream(prompt)) as stream:
                     while True:
-                        patience = self._patience(limits.idle_seconds if started else limits.first_token_seconds)
+                        usual = limits.idle_seconds if started else limits.first_token_seconds
+                        patience = self._patience(usual)
                         async with asyncio.timeout(patience):
                             event = await anext(stream, None)
                         if event is None:
-                            raise BadAnswer("its answer ended without an end", provider=self._name)
+                            raise BadAnswer("its answer ended without an end", provider=self._name, malformed=True)
                         if isinstance(event, Completed):
                             self._truncated = event.truncated
                             self._count(event, description)
@@ -1056,20 +1108,21 @@ class _Run:
                         started = True
                         length += len(event.text)
                         if length > MAX_ANSWER_CHARACTERS:
-                            raise BadAnswer("its answer does not end", provider=self._name)
+                            raise BadAnswer("its answer does not end", provider=self._name, malformed=True)
                         yield event.text
             except TimeoutError as error:
                 what = "it stopped in the middle of its answer" if started else "it did not begin to answer in time"
-                slow = self._failed(self._too_slow(what))
+                slow = self._silent(what, patience, usual)
                 outcome = slow.slug
                 raise slow from error
             except ModelError as error:
-                self._failed(error)
+                self._judge(error)
                 outcome = error.slug
                 if started or not isinstance(error, ModelThrottled | ModelUnavailable):
                     raise
                 refused = error
             finally:
+                self._leave()
                 self._analyst._room.release()
                 self._analyst._observe(
                     Asked(
@@ -1078,31 +1131,88 @@ class _Run:
                         outcome=outcome,
                         seconds=self._analyst._monotonic() - now,
                         first_token_seconds=first_token,
+                        input_tokens=self.usage.input_tokens - before.input_tokens,
+                        output_tokens=self.usage.output_tokens - before.output_tokens,
                     )
                 )
             await self._wait_or_raise(refused, attempt)
 
+    async def _take_turn(self) -> None:
+        """Waits in line, as long as the model is worth waiting for."""
+        room = self._analyst._room
+        self._check_circuit()
+        try:
+            async with self._remote.patience(self._left()):
+                await room.acquire()
+        except TimeoutError as error:
+            self._check_circuit()
+            raise self._too_slow("too many other requests were running to ask it in time") from error
+        try:
+            self._enter()
+        except ModelUnavailable:
+            room.release()
+            raise
+
+    def _check_circuit(self) -> None:
+        """Raises ModelUnavailable where the model is left alone now."""
+        left = self._remote.breaker.left(self._analyst._monotonic())
+        if left > 0:
+            raise self._left_alone(left)
+
+    def _enter(self) -> None:
+        """Before each call. Raises ModelUnavailable where the model is left alone; `_leave` has to follow."""
+        breaker, now = self._remote.breaker, self._analyst._monotonic()
+        if not breaker.allows(now):
+            raise self._left_alone(breaker.left(now))
+        self._probes = breaker.open
+
+    def _leave(self) -> None:
+        """After each call. What ended it may say nothing of the model: who asked left, or its time or money was up."""
+        if self._probes:
+            self._probes = False
+            self._remote.breaker.withdrawn(self._analyst._monotonic())
+
     def _worked(self) -> None:
-        if self._breaker.open:
-            self._analyst._observe(Circuit(provider=self._name, open=False))
-        self._breaker.succeeded()
+        self._probes = False
+        was_open = self._remote.breaker.open
+        self._remote.breaker.succeeded()
+        if was_open:
+            self._analyst._tell_circuits()
 
-    def _failed(self, error: BifrostError) -> BifrostError:
-        """Counts what the provider is to blame for; a limit that the user typed is none of it."""
-        if isinstance(error, ModelError):
-            asked = getattr(error, "retry_after", None) or 0.0
-            was_open = self._breaker.open
-            self._breaker.failed(self._analyst._monotonic(), pause_seconds=min(asked, LONGEST_PAUSE_SECONDS))
-            if self._breaker.open and not was_open:
-                self._analyst._observe(Circuit(provider=self._name, open=True))
-        return error
+    def _failed(self, error: ModelError) -> None:
+        self._probes = False
+        self._remote.failed(error, self._analyst._monotonic())
+        if self._remote.breaker.open:
+            self._analyst._tell_circuits()
 
-    def _left_alone(self) -> ModelUnavailable:
-        left = self._breaker.left(self._analyst._monotonic())
+    def _judge(self, error: ModelError) -> None:
+        """Counts what the provider is to blame for.
+
+        Neither what a model that works wrote, nor what is refused for good: a log could have the one, and a request
+        the other at will, and have a provider that works left alone for everybody.
+        """
+        if isinstance(error, BadAnswer) and not error.malformed:
+            self._worked()
+        elif not isinstance(error, ModelUnavailable) or error.retryable:
+            self._failed(error)
+
+    def _silent(self, what: str, patience: float, usual: float) -> BifrostError:
+        """The error of a model that was silent for `patience` seconds. It is blamed where that is a fair part of the
+        usual, and not where the wait before left it no time."""
+        if not self._typed and 2 * patience < min(usual, self._analyst._limits.total_seconds):
+            return self._too_slow("the time for all of it was up before its answer was complete")
+        slow = self._too_slow(what)
+        if isinstance(slow, ModelError):
+            self._failed(slow)
+        return slow
+
+    def _left_alone(self, left: float) -> ModelUnavailable:
         return ModelUnavailable(
-            f"it failed {self._analyst._limits.breaker_failures} times in a row and is left alone for now",
+            f"it failed {self._analyst._limits.breaker_failures} times in a row and is left alone for now; "
+            f"the last time: {self._remote.last_failure}",
             provider=self._name,
             hint="see `bifrost doctor` for what is wrong with it",
+            retryable=True,
             retry_after=left,
         )
 
@@ -1135,9 +1245,13 @@ class _Run:
         asked = error.retry_after if isinstance(error, ModelThrottled) else None
         wait = asked if asked is not None else self._analyst._chance() * 0.5 * 2**attempt
         left = self._deadline - self._analyst._monotonic()
-        if not retryable or attempt >= self._analyst._limits.retries or wait >= left or self._breaker.open:
+        if not retryable or attempt >= self._analyst._limits.retries or wait >= left or self._remote.breaker.open:
             raise error
-        await asyncio.sleep(wait)
+        try:
+            async with self._remote.patience(None):
+                await asyncio.sleep(wait)
+        except TimeoutError:
+            raise error from None
 
     def _check_cost(self, cost: float | None, description: ModelDescription) -> None:
         most = self._request.max_cost

@@ -13,7 +13,7 @@ class Breaker:
         self._open_until: float | None = None
 
     def allows(self, now: float) -> bool:
-        """Whether a call may be made now. Who is let through tells `succeeded` or `failed`.
+        """Whether a call may be made now. Who is let through tells `succeeded`, `failed`, or as a probe `withdrawn`.
 
         A probe that never tells is taken for failed after another pause.
         """
@@ -36,6 +36,11 @@ class Breaker:
     def succeeded(self) -> None:
         self._failed = 0
         self._open_until = None
+
+    def withdrawn(self, now: float) -> None:
+        """The probe ended without a sign of how the service does: the next call is one, at once."""
+        if self._open_until is not None:
+            self._open_until = now
 
     def failed(self, now: float, *, pause_seconds: float = 0.0) -> None:
         """`pause_seconds`: the least that the service asked to be left alone for."""

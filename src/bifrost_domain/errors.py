@@ -5,10 +5,13 @@
     │   ├── NoReadableInput     no input, or none that could be opened
     │   ├── EmptyLog            there was input, but no line in it
     │   ├── NoLineInRange       there were lines, but none in the time that was asked for
-    │   └── LogTooLarge         over a configured limit
+    │   ├── LogTooLarge         over a configured limit
+    │   ├── NotJson             a request that has to be JSON and is none
+    │   └── TooSlow             a request that did not arrive in time
     ├── InvalidRequest          an option or a field has an impossible value
     │   ├── BadOption
-    │   └── BadPrompt
+    │   ├── BadPrompt
+    │   └── UnsupportedMedia    in a form that nobody here reads
     ├── ConfigurationError      the settings are wrong
     ├── Unauthenticated         no valid API key; one answer for every reason, so that nothing can be learned from it
     ├── Forbidden               the key is valid, and may not do this
@@ -22,7 +25,8 @@
     ├── LimitReached            a limit the user set was reached: time, cost, quota
     │   └── RateLimited         too many requests; it passes by itself
     ├── ModelError              a provider did not deliver a usable answer
-    │   ├── ModelUnavailable    not there, refused us, or has not got the model
+    │   ├── ModelUnavailable    not there, or failing
+    │   │   └── ModelRefused    no such model, a rejected credential or request: it stays so until somebody acts
     │   ├── ModelThrottled      it asks to be called less often
     │   ├── ModelTimeout        it took too long
     │   └── BadAnswer           it answered, but not with a report
@@ -69,6 +73,14 @@ class LogTooLarge(InvalidInput):
     slug = "log-too-large"
 
 
+class NotJson(InvalidInput):
+    slug = "not-json"
+
+
+class TooSlow(InvalidInput):
+    slug = "too-slow"
+
+
 class InvalidRequest(BifrostError):
     slug = "invalid-request"
 
@@ -79,6 +91,10 @@ class BadOption(InvalidRequest):
 
 class BadPrompt(InvalidRequest):
     slug = "bad-prompt"
+
+
+class UnsupportedMedia(InvalidRequest):
+    slug = "unsupported-media"
 
 
 class ConfigurationError(BifrostError):
@@ -177,6 +193,10 @@ class ModelUnavailable(ModelError):
         self.retry_after = retry_after
 
 
+class ModelRefused(ModelUnavailable):
+    slug = "model-refused"
+
+
 class ModelThrottled(ModelError):
     """`retry_after` is in seconds, None where the provider did not say."""
 
@@ -192,7 +212,13 @@ class ModelTimeout(ModelError):
 
 
 class BadAnswer(ModelError):
+    """`malformed`: not even in the provider's protocol, or without an end; else what a model that works wrote."""
+
     slug = "bad-answer"
+
+    def __init__(self, message: str, *, provider: str = "", hint: str = "", malformed: bool = False) -> None:
+        super().__init__(message, provider=provider, hint=hint)
+        self.malformed = malformed
 
 
 class StorageUnavailable(BifrostError):

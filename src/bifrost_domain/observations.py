@@ -37,13 +37,15 @@ class Repeated(Struct, frozen=True, tag=True, kw_only=True):
 
 class Asked(Struct, frozen=True, tag=True, kw_only=True):
     """A model was sent a request. `outcome` is `answered` or the slug of what went wrong; `left` where who asked gave
-    up."""
+    up. Tokens are those of an answer."""
 
     provider: str
     model: str
     outcome: str
     seconds: float
     first_token_seconds: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class Circuit(Struct, frozen=True, tag=True, kw_only=True):
@@ -58,6 +60,13 @@ class Jobs(Struct, frozen=True, tag=True, kw_only=True):
 
     queued: int
     running: int
+
+
+class Arrived(Struct, frozen=True, tag=True, kw_only=True):
+    """A request came in; `Served` follows, in the same task. `traceparent` is that header (W3C Trace Context)."""
+
+    method: str
+    traceparent: str | None = None
 
 
 class Served(Struct, frozen=True, tag=True, kw_only=True):
@@ -81,7 +90,7 @@ class Streaming(Struct, frozen=True, tag=True, kw_only=True):
     change: int
 
 
-Observation = Begun | Ended | Analysed | Repeated | Asked | Circuit | Jobs | Served | Shed | Streaming
+Observation = Begun | Ended | Analysed | Repeated | Asked | Circuit | Jobs | Arrived | Served | Shed | Streaming
 
 
 class Exposition(Struct, frozen=True, kw_only=True):

@@ -389,10 +389,14 @@ class JobQueue(Protocol):
 # --- metrics ------------------------------------------------------------------------------------------------------
 
 
-class Metrics(Protocol):
-    """Counts what is observed. Neither call blocks or raises."""
+class Observer(Protocol):
+    """Is told of what happens, where and when it happens. Never blocks, never raises."""
 
     def observe(self, observation: Observation) -> None: ...
+
+
+class Metrics(Observer, Protocol):
+    """Counts what is observed. `exposition` neither blocks nor raises."""
 
     def exposition(self) -> Exposition: ...
 

@@ -29,7 +29,7 @@ from bifrost_domain.keys import derived_pepper
 from bifrost_domain.logs.digester import Shard
 from bifrost_domain.logs.redaction import Pseudonyms
 from bifrost_domain.observations import Observation
-from bifrost_domain.ports import Cache, Chance, Clock, JobQueue, LanguageModel, Metrics, Schema, Storage
+from bifrost_domain.ports import Cache, Chance, Clock, JobQueue, LanguageModel, Metrics, Observer, Schema, Storage
 from bifrost_domain.prompt import ROOT_CAUSE, PromptVersion
 from bifrost_domain.promptbook import PromptBook, in_production
 from bifrost_entrypoints.settings import Settings, cache_ttl, data_home, retention
@@ -109,6 +109,15 @@ async def open_metrics(settings: Settings) -> AsyncIterator[Metrics]:
         }
     async with open_slot("metrics", settings.metrics.kind, options) as metrics:
         yield metrics
+
+
+@asynccontextmanager
+async def open_traces(settings: Settings) -> AsyncIterator[Observer]:
+    """Who is told of what happens, to trace it. Raises ConfigurationError."""
+    endpoint = settings.traces.endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    options = {"endpoint": endpoint, "share": settings.traces.share, "version": version("bifrost-logs")}
+    async with open_slot("traces", "otlp" if endpoint else "off", options if endpoint else {}) as traces:
+        yield traces
 
 
 def log_item(item: ItemRef, error: Exception) -> None:

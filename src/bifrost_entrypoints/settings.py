@@ -142,6 +142,17 @@ class MetricsSettings(Section, frozen=True):
     kind: Literal["prometheus", "off"] = "prometheus"
 
 
+class Traces(Section, frozen=True):
+    """Spans of requests, analyses and calls of models, over OTLP/HTTP.
+
+    endpoint: the collector, as http://collector:4318; empty (the default) takes OTEL_EXPORTER_OTLP_ENDPOINT, and
+    without that nothing is traced. share: of the requests, from 0 to 1. Needs the package extra `otel`.
+    """
+
+    endpoint: str = ""
+    share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+
 class Queue(Section, frozen=True):
     """How the items of batches reach those who run them.
 
@@ -178,6 +189,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: Server = Server()
     queue: Queue = Queue()
     metrics: MetricsSettings = MetricsSettings()
+    traces: Traces = Traces()
     prompt: str = "root-cause"
     time_zone: str = "UTC"
 

@@ -74,6 +74,14 @@ class TestBodies:
         assert found["source"]["name"] == "app.log"
         assert all(item["verified"] and item["file"] == "app.log" for item in found["report"]["evidence"])
 
+    def test_where_a_report_can_be_read_again_is_told_where_it_was_stored(self, client: httpx.Client) -> None:
+        body = {"logs": fresh()}
+        for _ in range(2):
+            answer = client.post("/analyze", json=body)
+            assert answer.headers["content-location"] == f"/history/{answer.json()['id']}"
+            assert client.get(answer.headers["content-location"]).json()["id"] == answer.json()["id"]
+        assert "content-location" not in client.post("/analyze", json=body | {"store": False}).headers
+
     def test_text_has_its_wishes_in_the_query(self, client: httpx.Client) -> None:
         answer = client.post(
             "/analyze?source=b.log&language=ko", content=fresh(), headers={"Content-Type": "text/plain"}

@@ -85,7 +85,11 @@ async def socket(server: Served, body: dict[str, Any]) -> list[dict[str, Any]]:
     url = server.url.replace("http://", "ws://") + "/ws/analyze"
     async with websockets.connect(url, additional_headers={"X-API-Key": server.key}) as connection:
         await connection.send(json.dumps({"type": "start", "request": body}))
-        return [json.loads(frame) async for frame in connection]
+        frames = []
+        with suppress(websockets.ConnectionClosedError):
+            async for frame in connection:
+                frames.append(json.loads(frame))  # noqa: PERF401  # what came before the end is what matters
+        return frames
 
 
 async def eventually(holds: Any, seconds: float = 20.0) -> None:
@@ -256,17 +260,46 @@ async def test_no_client_can_talk_into_a_running_socket(stage: Stage) -> None:
     await eventually(lambda: model.live == 0, 2)
 
 
-async def test_a_server_that_is_told_to_stop_ends_its_streams_and_goes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", [sse, socket])
+async def test_a_server_that_is_told_to_stop_ends_its_streams_and_goes(stream: Any, tmp_path: Path) -> None:
     async with (
         answering(fault="hang_first") as model,
         running(tmp_path, model, BIFROST_SERVER__DRAIN_SECONDS="1") as server,
     ):
-        stream = asyncio.create_task(sse(server, {"logs": log("k")}))
+        running_stream = asyncio.create_task(stream(server, {"logs": log("k")}))
         await eventually(lambda: model.live == 1)
         server.process.terminate()
-        frames = await stream
+        frames = await running_stream
         assert frames[-1]["data"]["type"] == "urn:bifrost:problem:shutting-down"
         assert await asyncio.to_thread(server.process.wait, 20) == 0
+
+
+async def test_a_stream_that_ends_in_time_is_not_cut_off_by_a_stop(tmp_path: Path) -> None:
+    async with answering(pause=1.0) as model, running(tmp_path, model) as server:
+        streams = [asyncio.create_task(stream(server, {"logs": log("m")})) for stream in (sse, socket)]
+        await eventually(lambda: model.live == 1)
+        server.process.terminate()
+        for frames in await asyncio.gather(*streams):
+            assert frames[-1]["type"] == "done"
+        assert await asyncio.to_thread(server.process.wait, 20) == 0
+
+
+@pytest.mark.parametrize(("noise", "code"), [(b"\x81\x82\x00\x00\x00\x00\xff\xfe", 1007), (b"\xf1\x80", 1002)])
+async def test_a_frame_that_is_none_closes_the_socket_and_is_no_error_of_the_server(
+    noise: bytes, code: int, tmp_path: Path
+) -> None:
+    async with answering(fault="hang_first") as model, running(tmp_path, model) as server:
+        url = server.url.replace("http://", "ws://") + "/ws/analyze"
+        async with websockets.connect(url, additional_headers={"X-API-Key": server.key}) as connection:
+            await connection.send(json.dumps({"type": "start", "request": {"logs": log("n")}}))
+            await eventually(lambda: model.live == 1)
+            connection.transport.write(noise)
+            await until_closed(connection)
+            assert connection.close_code == code
+        await eventually(lambda: model.live == 0, 2)
+        async with client(server) as http:
+            assert (await http.get("/health/live")).status_code == 200
+        assert [record for record in server.records() if record["level"] in ("error", "critical")] == []
 
 
 async def test_workers_count_together(tmp_path: Path) -> None:

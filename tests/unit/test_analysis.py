@@ -124,7 +124,6 @@ class Stage:
     def __init__(self, storage: Storage, cache: Cache, models: dict[str, LanguageModel], **changes: Any) -> None:
         self.storage, self.cache, self.models = storage, cache, models
         self.prompts = PUBLISHED
-        self.now = 0.0
         settings: dict[str, Any] = {
             "provider": "auto",
             "order": tuple(models),
@@ -133,6 +132,7 @@ class Stage:
             "budget": 2000,
             "limits": Limits(total_seconds=5, first_token_seconds=0.2, idle_seconds=0.2),
             "cache_policy": CachePolicy(),
+            "monotonic": asyncio.get_running_loop().time,
         }
         self.analyst = Analyst(
             open_model=self.open_model,
@@ -140,7 +140,6 @@ class Stage:
             open_cache=self.open_cache,
             find_prompt=self.find_prompt,
             clock=lambda: datetime(2026, 11, 20, tzinfo=UTC),
-            monotonic=asyncio.get_running_loop().time,
             new_id=iter(f"id-{id(self)}-{number}" for number in range(10_000)).__next__,
             chance=lambda: 0.01,
             **(settings | changes),

@@ -33,6 +33,31 @@ def test_a_probe_that_fails_or_never_tells_costs_another_pause() -> None:
     assert breaker.allows(31)
 
 
+def test_a_probe_that_is_withdrawn_leaves_its_place_to_the_next_call() -> None:
+    breaker = Breaker(failures=1, pause_seconds=10)
+    breaker.failed(0)
+    assert breaker.allows(10)
+    breaker.withdrawn(12)
+    assert (breaker.open, breaker.left(12)) == (True, 0.0)
+    assert breaker.allows(12)
+    assert not breaker.allows(12)
+
+
+def test_withdrawing_opens_nothing() -> None:
+    breaker = Breaker(failures=1, pause_seconds=10)
+    breaker.withdrawn(1)
+    assert not breaker.open
+
+
+def test_it_stays_open_for_as_long_as_the_service_asks_at_least() -> None:
+    breaker = Breaker(failures=1, pause_seconds=10)
+    breaker.failed(0, pause_seconds=30)
+    assert breaker.left(1) == 29
+    breaker.succeeded()
+    breaker.failed(2, pause_seconds=3)
+    assert breaker.left(2) == 10
+
+
 @given(st.lists(st.tuples(st.sampled_from(["call", "wait"]), st.booleans(), st.floats(0, 20)), max_size=40))
 def test_while_a_service_fails_it_is_asked_once_in_a_pause(steps: list[tuple[str, bool, float]]) -> None:
     breaker = Breaker(failures=1, pause_seconds=10)

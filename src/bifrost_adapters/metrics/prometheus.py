@@ -154,7 +154,9 @@ class _Prometheus:
         }
 
     def observe(self, observation: Observation) -> None:
-        self._observers[type(observation)](observation)
+        observer = self._observers.get(type(observation))
+        if observer is not None:
+            observer(observation)
 
     def exposition(self) -> Exposition:
         registry = self._registry

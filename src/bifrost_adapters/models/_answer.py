@@ -23,7 +23,9 @@ class AnswerBound:
         self._left -= max(1, len(text))
         if self._left < 0:
             raise BadAnswer(
-                f"{self._provider} wrote on far beyond the output limit and was cut off", provider=self._provider
+                f"{self._provider} wrote on far beyond the output limit and was cut off",
+                provider=self._provider,
+                malformed=True,
             )
 
 

@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from bifrost_adapters.models._answer import MOST_BYTES, retry_seconds
-from bifrost_domain.errors import BadAnswer, ModelError, ModelThrottled, ModelTimeout, ModelUnavailable
+from bifrost_domain.errors import (
+    BadAnswer,
+    ModelError,
+    ModelRefused,
+    ModelThrottled,
+    ModelTimeout,
+    ModelUnavailable,
+)
 
 if TYPE_CHECKING:
     import aiohttp
@@ -75,7 +82,9 @@ class Endpoint:
                                 yield bytes(line)
                         if len(buffer) > MOST_BYTES:
                             raise BadAnswer(
-                                f"{self._provider} sent a line of over {MOST_BYTES} bytes", provider=self._provider
+                                f"{self._provider} sent a line of over {MOST_BYTES} bytes",
+                                provider=self._provider,
+                                malformed=True,
                             )
                     if buffer := buffer.strip():
                         yield bytes(buffer)
@@ -122,10 +131,12 @@ class Endpoint:
             f"{self._provider} at {self._base_url} does not speak the protocol it should",
             provider=self._provider,
             hint=self._advice.other_protocol,
+            malformed=True,
         )
 
     def unavailable(self, what: str, *, hint: str = "", retryable: bool = False) -> ModelUnavailable:
-        return ModelUnavailable(
+        kind = ModelUnavailable if retryable else ModelRefused
+        return kind(
             f"{self._provider} at {self._base_url} {what}", provider=self._provider, hint=hint, retryable=retryable
         )
 

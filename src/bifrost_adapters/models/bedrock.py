@@ -16,7 +16,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bifrost_adapters.models._answer import AnswerBound, retry_seconds
-from bifrost_domain.errors import BadAnswer, ModelError, ModelThrottled, ModelTimeout, ModelUnavailable
+from bifrost_domain.errors import (
+    BadAnswer,
+    ModelError,
+    ModelRefused,
+    ModelThrottled,
+    ModelTimeout,
+    ModelUnavailable,
+)
 from bifrost_domain.ports import Completed, Delta, LanguageModel, ModelDescription, ModelEvent, ModelIdentity
 from bifrost_domain.prompt import Prompt
 
@@ -316,10 +323,12 @@ class _Bedrock:
             f"{self._name} answered with something that is not Bedrock's protocol",
             provider=self._name,
             hint="check `endpoint_url` and AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+            malformed=True,
         )
 
     def _unavailable(self, what: str, *, hint: str = "", retryable: bool = False) -> ModelUnavailable:
-        return ModelUnavailable(f"{self._name} {what}", provider=self._name, hint=hint, retryable=retryable)
+        kind = ModelUnavailable if retryable else ModelRefused
+        return kind(f"{self._name} {what}", provider=self._name, hint=hint, retryable=retryable)
 
 
 def _aws() -> tuple[Any, Any]:

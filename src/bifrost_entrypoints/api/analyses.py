@@ -39,7 +39,7 @@ DESCRIPTION = """What broke, why, the lines that prove it, and what to do next.
 
 The log comes as JSON, as it is (`text/plain`, wishes in the query), or as files of a form. Bodies may be compressed:
 `Content-Encoding: gzip` or `zstd`, or files that are. A request that is repeated byte for byte is answered with the
-same analysis."""
+same analysis. `Content-Location` says where the history has it; without that header it was not stored."""
 ERRORS = (400, 404, 408, 413, 415, 422, 502, 504)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 STALE = timedelta(minutes=10)
@@ -76,7 +76,10 @@ async def analyze(request: Request[Any, Any, Any]) -> Response[bytes]:
             if once is not None:
                 return await _once(service, visit, once, key, make)
             reply, first = await service.repeats.once(key, make)
-            return reply.body if first else _again(service, visit, reply)
+            if not first:
+                return _again(service, visit, reply)
+            _locate(visit, reply.id)
+            return reply.body
 
         result = await attended(work(), gone(request.receive), service.told_to_stop())
         if isinstance(result, BifrostError):
@@ -97,6 +100,7 @@ async def _once(
         return made[0].id
 
     id = await idempotent(service, visit, once, request, stored)
+    _locate(visit, id)
     if made:
         return made[0].body
     return encoded(await (await service.bifrost.open_storage()).analyses.get(id))
@@ -121,7 +125,13 @@ async def repeated(service: Service, visit: Visit) -> bytes | None:
 def _again(service: Service, visit: Visit, reply: Reply) -> bytes:
     service.repeats.counted[visit.family, reply.provider, reply.model] += 1
     service.metrics.observe(Repeated(provider=reply.provider, model=reply.model))
+    _locate(visit, reply.id)
     return reply.again
+
+
+def _locate(visit: Visit, id: str) -> None:
+    """Tells the client where the report can be read again; of one that could not be stored, that it cannot."""
+    visit.resource = f"/history/{id}" if id else ""
 
 
 def _response(body: bytes) -> Response[bytes]:

@@ -22,6 +22,7 @@ from litestar.exceptions import HTTPException
 from bifrost_domain.application import Application
 from bifrost_domain.errors import BifrostError, NotFound, StorageUnavailable
 from bifrost_domain.metrics import AnalysisMetric, RunOutcome
+from bifrost_domain.observations import Observation
 from bifrost_domain.ports import Metrics
 from bifrost_entrypoints.api.analyses import IDEMPOTENCY_KEPT, analyze
 from bifrost_entrypoints.api.batches import BATCHES
@@ -37,7 +38,7 @@ from bifrost_entrypoints.api.repeats import Repeats, Reply
 from bifrost_entrypoints.api.service import Service, authorise
 from bifrost_entrypoints.api.streaming import analyze_socket, analyze_stream
 from bifrost_entrypoints.api.visit import networks
-from bifrost_entrypoints.container import open_application, open_metrics, uuid7
+from bifrost_entrypoints.container import open_application, open_metrics, open_traces, uuid7
 from bifrost_entrypoints.logs import AccessLog
 from bifrost_entrypoints.settings import Settings, cache_ttl, is_loopback
 
@@ -65,8 +66,14 @@ def create_app(settings: Settings, *, keys: bool = True, access: AccessLog | Non
     async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
         async with AsyncExitStack() as stack:
             metrics = await stack.enter_async_context(open_metrics(settings))
-            edge.observe = metrics.observe
-            bifrost = await stack.enter_async_context(open_application(settings, observe=metrics.observe, **adapters))
+            traces = await stack.enter_async_context(open_traces(settings))
+
+            def observe(observation: Observation) -> None:
+                metrics.observe(observation)
+                traces.observe(observation)
+
+            edge.observe = observe
+            bifrost = await stack.enter_async_context(open_application(settings, observe=observe, **adapters))
             service = _service(bifrost, settings, metrics=metrics, keys=keys)
             app.state.service = service
             edge.quick = partial(answer, service)

@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 from bifrost_domain.errors import BifrostError
-from bifrost_domain.observations import Observation, Served
+from bifrost_domain.observations import Arrived, Observation, Served
 from bifrost_domain.ports import NewId
 from bifrost_entrypoints.api.problems import MEDIA_TYPE, Problem, encoded, headers_of, problem
 from bifrost_entrypoints.api.quick import Quick
@@ -65,6 +65,7 @@ class Edge:
         visit = Visit(accepted_id(header(scope, b"x-request-id")) or self._new_id(), caller(scope, self._trusted))
         begin(scope, visit)
         token = request_id.set(visit.request_id)
+        self.observe(Arrived(method=_method(scope), traceparent=header(scope, b"traceparent")))
         status = 0
 
         async def answer(message: Any) -> None:
@@ -113,19 +114,24 @@ class Edge:
         return name in self._hosts
 
     def _note(self, scope: Any, visit: Visit, route: str, status: int, seconds: float) -> None:
-        method = scope.get("method", "WEBSOCKET")
-        if method not in METHODS:
-            method = "OTHER"
+        method = _method(scope)
         self.observe(Served(method=method, route=route, status=status, seconds=seconds))
         if self._access is not None:
             key = visit.key.id if visit.key else None
             self._access.note(id=visit.request_id, method=method, route=route, status=status, seconds=seconds, key=key)
 
 
+def _method(scope: Any) -> str:
+    method: str = scope.get("method", "WEBSOCKET")
+    return method if method in METHODS else "OTHER"
+
+
 def _headers(visit: Visit, message: Any) -> list[tuple[bytes, bytes]]:
     given = {name.lower() for name, _ in message.get("headers", ())}
     headers = [pair for pair in _SECURITY if pair[0] not in given]
     headers.append((b"x-request-id", visit.request_id.encode()))
+    if visit.resource:
+        headers.append((b"content-location", visit.resource.encode()))
     if visit.quota is not None:
         quota = visit.quota
         headers += [

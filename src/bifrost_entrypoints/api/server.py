@@ -13,6 +13,8 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
 
 from bifrost_domain.errors import ConfigurationError
@@ -70,7 +72,7 @@ def _config(settings: Settings, keys: bool) -> uvicorn.Config:
         partial(_app, settings, keys),
         factory=True,
         http=partial(_Protocol, header_seconds=limits.header_seconds),  # type: ignore[arg-type]
-        ws="websockets-sansio",
+        ws=_Socket,
         loop="uvloop",
         lifespan="on",
         workers=limits.workers,
@@ -115,6 +117,31 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
     listening.set_inheritable(True)
     return listening
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """Leaves a socket that is open to the application when the server stops: it may go on for a while, as other
+    requests do, and ends with a frame that says why. What a client did wrong is no error of the server's."""
+
+    def shutdown(self) -> None:
+        if self.close_sent or not self.handshake_complete:
+            super().shutdown()
+
+    async def send(self, message: Any) -> None:
+        """Raises ClientDisconnected, also where a frame of the client's had the socket closed."""
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
 
 class _Protocol(HttpToolsProtocol):

@@ -247,13 +247,14 @@ class EventStream:
 
 
 async def _ended(service: Service, work: Coroutine[Any, Any, None], *watchers: Any) -> BifrostError | None:
-    """What ended it other than its own end. Raises TimeoutError where the client takes nothing any more."""
+    """What ended it other than its own end. Raises TimeoutError where the client takes nothing any more, and
+    WebSocketDisconnect where it has left."""
     service.metrics.observe(Streaming(change=1))
     try:
         return await attended(work, *watchers)
     except BifrostError as error:
         return error
-    except TimeoutError:
+    except (TimeoutError, WebSocketDisconnect):
         raise
     except Exception as error:  # noqa: BLE001  # a bug ends one stream, with a frame that says so
         _log.exception("a stream failed")
@@ -299,7 +300,10 @@ async def analyze_socket(socket: WebSocket[Any, Any, Any]) -> None:
 
     async def put(frame: Frame) -> None:
         with taking:
-            await socket.send_text(msgspec.json.encode(frame).decode())
+            try:
+                await socket.send_text(msgspec.json.encode(frame).decode())
+            except OSError as error:
+                raise WebSocketDisconnect(detail="the client has left", code=1006) from error
 
     frames = _Frames(put)
     try:
@@ -307,7 +311,7 @@ async def analyze_socket(socket: WebSocket[Any, Any, Any]) -> None:
         await socket.close(
             code=1000 if ended is None else _close_code(ended), reason="" if ended is None else ended.slug
         )
-    except (WebSocketDisconnect, TimeoutError):
+    except (WebSocketDisconnect, OSError):
         return
 
 

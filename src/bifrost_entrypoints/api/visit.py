@@ -19,10 +19,10 @@ class Visit:
     """`key` and `quota` are set once the caller is known; both stay None where keys are off.
 
     `admitted` is the scope that was asked for then; `body` and `repeat` are the request's body and its name among the
-    repeated ones, where they were looked at already.
+    repeated ones, where they were looked at already. `resource` is where what is answered with can be read again.
     """
 
-    __slots__ = ("address", "admitted", "body", "key", "quota", "repeat", "request_id")
+    __slots__ = ("address", "admitted", "body", "key", "quota", "repeat", "request_id", "resource")
 
     def __init__(self, request_id: str, address: str) -> None:
         self.request_id = request_id
@@ -32,6 +32,7 @@ class Visit:
         self.admitted: Scope | None = None
         self.body: bytes | None = None
         self.repeat: bytes = b""
+        self.resource: str = ""
 
     @property
     def family(self) -> str | None:
