@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LITELLM := 1.106.2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format messages bench bench-storage test-model faults clean
+.PHONY: help install run test check format messages bench bench-storage bench-api soak test-model faults clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -58,6 +59,17 @@ test-model: $(READY) .venv-llm/.ready  ## the Ollama adapter against a real smal
 bench-storage: $(READY)  ## pages and searches of a million stored analyses, on SQLite and PostgreSQL (about half an hour)
 	$(BIN)/python -m benchmarks.storage
 
+bench-api: $(READY) .venv-bench-litellm/.ready  ## the service beside a plain handler, its provider and a proxy, as ratios in one run (needs wrk)
+	$(BIN)/python -m benchmarks.api --litellm .venv-bench-litellm/bin/python
+
+.venv-bench-litellm/.ready:
+	$(PYTHON) -m venv .venv-bench-litellm
+	.venv-bench-litellm/bin/python -m pip install --quiet --disable-pip-version-check 'litellm[proxy]==$(LITELLM)'
+	touch $@
+
+soak: $(READY)  ## half an hour of requests to the service with a provider that fails now and then: does it grow?
+	$(BIN)/python -m benchmarks.api.soak
+
 faults: $(READY)  ## databases, caches and models that fail: a table of experiments (about half an hour)
 	$(BIN)/python -m tests.faults
 
@@ -65,4 +77,4 @@ messages: $(READY)  ## compile the translations after a change of locale/*/*.po
 	$(BIN)/pybabel compile --domain bifrost --directory src/bifrost_entrypoints/locale
 
 clean:  ## remove what was made
-	rm -rf $(VENV) .venv-llm .venv-bench .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-llm .venv-bench .venv-bench-litellm .mypy_cache .ruff_cache .hypothesis build dist

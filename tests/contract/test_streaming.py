@@ -277,7 +277,7 @@ async def test_a_server_that_is_told_to_stop_ends_its_streams_and_goes(stream: A
 async def test_a_stream_that_ends_in_time_is_not_cut_off_by_a_stop(tmp_path: Path) -> None:
     async with answering(pause=1.0) as model, running(tmp_path, model) as server:
         streams = [asyncio.create_task(stream(server, {"logs": log("m")})) for stream in (sse, socket)]
-        await eventually(lambda: model.live == 1)
+        await eventually(lambda: model.live == 2)
         server.process.terminate()
         for frames in await asyncio.gather(*streams):
             assert frames[-1]["type"] == "done"

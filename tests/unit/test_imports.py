@@ -10,6 +10,7 @@ import pytest
 HEAVY = {
     *("sqlalchemy", "sqlmodel", "alembic", "aiosqlite", "asyncpg", "redis"),
     *("ollama", "aiohttp", "aioboto3", "botocore", "httpx"),
+    *("litestar", "uvicorn", "prometheus_client", "opentelemetry", "pgqueuer"),
 }
 
 

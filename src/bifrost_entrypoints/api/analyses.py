@@ -110,10 +110,9 @@ async def named(service: Service, visit: Visit, scope: Any, receive: Callable[[]
     """Has the request's body, and its name among those that are repeated, in `visit`. Raises what `body_of` raises."""
     if visit.body is None:
         body = visit.body = await body_of(scope, receive, service.limits)
-        headers = dict(scope["headers"])
-        told = headers.get(b"content-type", b""), headers.get(b"content-encoding", b""), scope["query_string"]
+        form = [(header(scope, name) or "").encode("latin-1") for name in (b"content-type", b"content-encoding")]
         family = (visit.family or "").encode()
-        visit.repeat = await aside(len(body), lambda: service.repeats.key(family, *told, body))
+        visit.repeat = await aside(len(body), lambda: service.repeats.key(family, *form, scope["query_string"], body))
 
 
 async def repeated(service: Service, visit: Visit) -> bytes | None:

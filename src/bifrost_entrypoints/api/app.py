@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import secrets
 import signal
 import sys
 import threading
@@ -38,7 +37,7 @@ from bifrost_entrypoints.api.repeats import Repeats, Reply
 from bifrost_entrypoints.api.service import Service, authorise
 from bifrost_entrypoints.api.streaming import analyze_socket, analyze_stream
 from bifrost_entrypoints.api.visit import networks
-from bifrost_entrypoints.container import open_application, open_metrics, open_traces, uuid7
+from bifrost_entrypoints.container import installation_key, open_application, open_metrics, open_traces, uuid7
 from bifrost_entrypoints.logs import AccessLog
 from bifrost_entrypoints.settings import Settings, cache_ttl, is_loopback
 
@@ -120,7 +119,10 @@ def _service(bifrost: Application, settings: Settings, *, metrics: Metrics, keys
         return True
 
     repeats = Repeats(
-        secrets.token_bytes(32), seconds=cache_ttl(settings).total_seconds(), stands=stands, monotonic=time.monotonic
+        installation_key(settings),
+        seconds=cache_ttl(settings).total_seconds(),
+        stands=stands,
+        monotonic=time.monotonic,
     )
     return Service(bifrost, settings, metrics=metrics, repeats=repeats, keys=keys)
 

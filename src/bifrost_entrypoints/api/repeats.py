@@ -48,12 +48,15 @@ class _Kept(Struct):
 
 
 class Repeats:
-    """`stands(reply)` says whether an answer still does; `seconds`: how long one may be served at all."""
+    """`stands(reply)` says whether an answer still does; `seconds`: how long one may be served at all.
+
+    `secret` is the installation's key: names of requests are kept with idempotency keys, for all replicas.
+    """
 
     def __init__(
         self, secret: bytes, *, seconds: float, stands: Callable[[Reply], Awaitable[bool]], monotonic: Monotonic
     ) -> None:
-        self._secret = hashlib.blake2b(secret, digest_size=32).digest()
+        self._secret = hashlib.blake2b(secret, digest_size=32, person=b"bifrost-repeats").digest()
         self._seconds = seconds
         self._stands = stands
         self._monotonic = monotonic
@@ -80,11 +83,12 @@ class Repeats:
             kept.checked = now
             if not await self._stands(kept.reply):
                 kept.until = now
+        if self._kept.get(key) is not kept:
+            return None  # erased while it was looked at
         if now >= kept.until:
             self._drop(key)
             return None
-        if key in self._kept:
-            self._kept.move_to_end(key)
+        self._kept.move_to_end(key)
         return kept.reply
 
     def forget(self, id: str) -> None:

@@ -23,7 +23,7 @@ from litestar.types import ASGIApp
 from msgspec import Struct
 
 from bifrost_domain import analysis as domain
-from bifrost_domain.errors import BadOption, BifrostError, Forbidden, RateLimited
+from bifrost_domain.errors import BadOption, BifrostError, Forbidden
 from bifrost_domain.keys import Scope
 from bifrost_domain.logs.cleaning import safe
 from bifrost_domain.observations import Streaming
@@ -42,8 +42,6 @@ HEARTBEAT_SECONDS = 15.0
 TAKEN_SECONDS = 30.0
 """A client that takes nothing for so long has left, whatever its connection says."""
 START_SECONDS = 10.0
-MOST_FRAMES = 100
-"""Frames that a client may send behind its first one."""
 
 _log = logging.getLogger("bifrost.api")
 
@@ -373,16 +371,14 @@ async def _start(service: Service, visit: Visit, socket: WebSocket[Any, Any, Any
 
 async def _listen(socket: WebSocket[Any, Any, Any]) -> BifrostError | None:
     """Ends when the client cancels, leaves, or says what cannot be meant."""
-    for _ in range(MOST_FRAMES):
-        try:
-            text = await socket.receive_data(mode="text")
-        except WebSocketDisconnect:
-            return None
-        try:
-            frame = decode_json(text.encode("utf-8", "replace") if isinstance(text, str) else text, dict)
-        except BifrostError as error:
-            return error
-        if frame.get("type") != "cancel":
-            return BadOption("a frame behind the first one can only be of the type cancel")
-        return _Cancelled("the client cancelled")
-    return RateLimited("too many frames")
+    try:
+        text = await socket.receive_data(mode="text")
+    except WebSocketDisconnect:
+        return None
+    try:
+        frame = decode_json(text.encode("utf-8", "replace") if isinstance(text, str) else text, dict)
+    except BifrostError as error:
+        return error
+    if frame.get("type") != "cancel":
+        return BadOption("a frame behind the first one can only be of the type cancel")
+    return _Cancelled("the client cancelled")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from bifrost_domain.errors import ConfigurationError
@@ -12,6 +12,8 @@ from bifrost_domain.keys import ApiKey, Scope
 
 Network = IPv4Network | IPv6Network
 _PLACE = "bifrost.visit"
+LONGEST_ADDRESS = 64
+"""Characters: what is remembered of a header stays small."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -90,7 +92,7 @@ def caller(scope: Mapping[str, Any], trusted: tuple[Network, ...]) -> str:
     address = client[0] if client else ""
     if trusted and _within(address, trusted):
         forwarded = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
-        for hop in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
+        for hop in reversed([part.strip()[:LONGEST_ADDRESS] for part in forwarded.split(",") if part.strip()]):
             address = hop
             if not _within(hop, trusted):
                 break
@@ -99,21 +101,25 @@ def caller(scope: Mapping[str, Any], trusted: tuple[Network, ...]) -> str:
 
 @lru_cache(4096)
 def _within(address: str, trusted: tuple[Network, ...]) -> bool:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    return any(found in network for network in trusted)
+    found = _read(address)
+    return found is not None and any(found in network for network in trusted)
 
 
 @lru_cache(4096)
 def _grouped(address: str) -> str:
+    match _read(address):
+        case None:
+            return "unknown"
+        case IPv6Address() as found:
+            return str(IPv6Network((int(found), 64), strict=False))
+        case found:
+            return str(found)
+
+
+def _read(address: str) -> IPv4Address | IPv6Address | None:
+    """An IPv4 address that a socket for both shows as `::ffff:192.0.2.1` is that IPv4 address."""
     try:
         found = ip_address(address)
     except ValueError:
-        return "unknown"
-    if not isinstance(found, IPv6Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ip_network((found, 64), strict=False))
+        return None
+    return found if isinstance(found, IPv4Address) else found.ipv4_mapped or found
