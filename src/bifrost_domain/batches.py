@@ -97,6 +97,11 @@ class Batches:
         self._keeping: asyncio.Task[None] | None = None
         self._watchers: dict[str, set[asyncio.Event]] = {}
 
+    async def load(self) -> tuple[int, int]:
+        """How many items may be claimed now, counted to MOST_ITEMS, and how many run here."""
+        due = await (await self._open_storage()).batches.due(self._clock(), MOST_ITEMS)
+        return len(due), len(self._running)
+
     async def submit(
         self,
         logs: Sequence[Digest | Refused],

@@ -56,7 +56,7 @@ class Circuit(Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Jobs(Struct, frozen=True, tag=True, kw_only=True):
-    """How many items of batches wait, and how many this process runs."""
+    """How many items of batches wait for anybody, and how many this process runs."""
 
     queued: int
     running: int

@@ -125,9 +125,8 @@ class _Prometheus:
             "provider_first_token_seconds", "How long models took to begin.", "provider", buckets=ANALYSIS_SECONDS
         )
         self._up = gauge("provider_up", "0 while a provider is left alone.", "provider", mode="livemin")
-        self._queue = gauge(
-            "queue_jobs", "Logs of batches: waiting in all, running in these processes.", "state", mode="livemax"
-        )
+        self._queue = gauge("queue_waiting", "Logs of batches that wait, counted to 1,000.", mode="livemax")
+        self._jobs = gauge("queue_running", "Logs of batches that run in these processes.")
         self._streams = gauge("streams", "Streams that are open now.")
         self._requests = counter("http_requests_total", "Requests that were answered.", "method", "route", "status")
         self._served = histogram(
@@ -210,7 +209,7 @@ class _Prometheus:
     def _on_repeated(self, seen: Repeated) -> None:
         provider = self._provider(seen.provider)
         model = seen.model if seen.model in self._models or provider == "heuristic" else OTHER
-        self._child(self._analyses, "cached", provider, model, "repeated").inc()
+        self._child(self._analyses, "cached", provider, model, "none").inc()
         self._hits.inc()
 
     def _on_asked(self, seen: Asked) -> None:
@@ -221,8 +220,8 @@ class _Prometheus:
             self._child(self._first, provider).observe(seen.first_token_seconds)
 
     def _on_jobs(self, seen: Jobs) -> None:
-        self._child(self._queue, "queued").set(seen.queued)
-        self._child(self._queue, "running").set(seen.running)
+        self._queue.set(seen.queued)
+        self._jobs.set(seen.running)
 
     def _on_served(self, seen: Served) -> None:
         route = seen.route if seen.route in self._routes or len(self._routes) < MOST_KINDS else OTHER

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from types import FrameType
 from typing import Any
 
@@ -21,7 +22,7 @@ from litestar.exceptions import HTTPException
 from bifrost_domain.application import Application
 from bifrost_domain.errors import BifrostError, NotFound, StorageUnavailable
 from bifrost_domain.metrics import AnalysisMetric, RunOutcome
-from bifrost_domain.observations import Observation
+from bifrost_domain.observations import Jobs, Observation
 from bifrost_domain.ports import Metrics
 from bifrost_entrypoints.api.analyses import IDEMPOTENCY_KEPT, analyze
 from bifrost_entrypoints.api.batches import BATCHES
@@ -42,8 +43,9 @@ from bifrost_entrypoints.logs import AccessLog
 from bifrost_entrypoints.settings import Settings, cache_ttl, is_loopback
 
 ROUTES = [analyze, analyze_stream, *BATCHES, *HISTORY, *PROMPTS, *KEYS, *MONITORING]
-FLUSHED_SECONDS = 60.0
-"""How often what was counted beside the requests is written down."""
+LOOKED_SECONDS = 10.0
+LOOKS_BETWEEN_FLUSHES = 6
+"""What was counted beside the requests is written down once a minute."""
 RETRIED_SECONDS = 1.0
 """How often the storage is looked for while it was never there."""
 _log = logging.getLogger("bifrost.api")
@@ -145,9 +147,17 @@ async def _tend(service: Service) -> None:
             except BifrostError as error:
                 _log.warning("batches wait for the storage: %s", error.message)
                 await asyncio.sleep(RETRIED_SECONDS)
-        while True:
-            await asyncio.sleep(FLUSHED_SECONDS)
-            await _write_down(service)
+        for number in count(1):
+            await asyncio.sleep(LOOKED_SECONDS)
+            await _look_at_jobs(service)
+            if number % LOOKS_BETWEEN_FLUSHES == 0:
+                await _write_down(service)
+
+
+async def _look_at_jobs(service: Service) -> None:
+    with suppress(BifrostError):
+        queued, running = await service.bifrost.batches.load()
+        service.metrics.observe(Jobs(queued=queued, running=running))
 
 
 async def _settle(service: Service, tending: asyncio.Task[None]) -> None:
