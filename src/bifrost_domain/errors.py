@@ -34,6 +34,8 @@
     │   ├── StorageFull
     │   └── SchemaMismatch      the database is older or newer than this program
     ├── ShuttingDown            the server was told to stop; another one, or this one after its restart, serves
+    ├── Cancelled               whoever asked wants it no more
+    ├── Unreachable             a service of Bifrost's did not answer its client
     ├── CacheUnavailable        never leaves the analysis: no cache means a miss
     └── ShardLost               never leaves the analysis: the log is read again in one process
 
@@ -238,6 +240,14 @@ class ShuttingDown(BifrostError):
 
     def __init__(self, message: str = "the server is shutting down", *, hint: str = "try again") -> None:
         super().__init__(message, hint=hint)
+
+
+class Cancelled(BifrostError):
+    slug = "cancelled"
+
+
+class Unreachable(BifrostError):
+    slug = "unreachable"
 
 
 class CacheUnavailable(BifrostError):

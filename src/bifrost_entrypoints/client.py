@@ -31,7 +31,7 @@ from bifrost_domain.history import AnalysisSummary
 from bifrost_domain.report import Analysis
 from bifrost_entrypoints.figures import Figures
 
-__all__ = ["AsyncClient", "Batch", "BatchItem", "Client", "Frame", "Unreachable"]
+__all__ = ["AsyncClient", "Batch", "BatchItem", "Client", "Frame"]
 
 RETRIES = 4
 LONGEST_WAIT_SECONDS = 30.0
@@ -40,12 +40,6 @@ COMPRESSED_BYTES = 64 << 10
 PAUSE_SECONDS = 0.5
 Answer = TypeVar("Answer")
 Logs = str | bytes | Path
-
-
-class Unreachable(errors.BifrostError):
-    """The service did not answer: no connection, or none that lasted."""
-
-    slug = "unreachable"
 
 
 class Frame(Struct, frozen=True):
@@ -176,8 +170,8 @@ def _wait(call: _Call, attempt: int, status: int | None, after: str | None) -> f
     return pause if pause <= LONGEST_WAIT_SECONDS else None
 
 
-def _unreachable(url: str, error: Exception) -> Unreachable:
-    return Unreachable(
+def _unreachable(url: str, error: Exception) -> errors.Unreachable:
+    return errors.Unreachable(
         f"the service at {url} cannot be reached: {type(error).__name__}", hint="check that it runs, and its address"
     )
 
@@ -206,7 +200,7 @@ class _Settings:
 
 
 class Client(_Settings):
-    """Calls that wait for their answer. Raises the errors of `bifrost_domain.errors`, and Unreachable."""
+    """Calls that wait for their answer. Raises the errors of `bifrost_domain.errors`."""
 
     def __init__(self, url: str | None = None, *, key: str | None = None, timeout: float = 120.0) -> None:
         super().__init__(url, key=key, timeout=timeout)

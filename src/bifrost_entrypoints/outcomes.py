@@ -61,6 +61,8 @@ OUTCOMES: dict[type[errors.BifrostError], Outcome] = {
     errors.ModelError: Outcome(502, ExitCode.FAILED),
     errors.StorageUnavailable: Outcome(503, ExitCode.FAILED),
     errors.ShuttingDown: Outcome(503, ExitCode.FAILED),
+    errors.Cancelled: Outcome(400, ExitCode.INTERRUPTED),
+    errors.Unreachable: Outcome(503, ExitCode.FAILED),
     errors.CacheUnavailable: Outcome(503, ExitCode.FAILED),
     errors.ShardLost: Outcome(500, ExitCode.FAILED),
     errors.BifrostError: Outcome(500, ExitCode.BUG),

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import httpx
 import pytest
 import websockets
 
-from bifrost_domain.keys import Scope
+from bifrost_domain.keys import Scope, id_of, write
 from tests.contract.servers.bifrost import BIFROST, LIMITS, Served, environment, make_key, served
 
 OPEN = {"/health/live", "/health/ready"}
@@ -22,11 +24,17 @@ OPEN = {"/health/live", "/health/ready"}
 class Keys:
     """A server, and keys of every sort on it."""
 
-    def __init__(self, server: Served, variables: dict[str, str]) -> None:
+    def __init__(self, server: Served, database: Path) -> None:
         self.server = server
         with server.client() as client:
             self.revoked = client.post("/api-keys", json={"name": "revoked"}).json()
             client.delete(f"/api-keys/{self.revoked['id']}")
+            early = client.post("/api-keys", json={"name": "early"}).json()
+            with closing(sqlite3.connect(database)) as rows, rows:
+                rows.execute(
+                    "UPDATE api_keys SET not_before = (created_at + expires_at) / 2 WHERE id = ?", (early["id"],)
+                )
+            assert client.get(f"/api-keys/{early['id']}").json()["not_before"]
             self.short = client.post("/api-keys", json={"name": "short", "expires": "1s"}).json()
             self.lacking = {
                 scope: client.post(
@@ -50,7 +58,11 @@ class Keys:
             "a wrong check": good[:-1] + ("A" if good[-1] != "A" else "B"),
             "too short": good[:-1],
             "too long": good + "x",
+            "an unknown id": write("live", "0" * 12, "0" * 32),
+            "a wrong secret": write("live", id_of(good), "0" * 32),
+            "another environment": good.replace("_live_", "_test_"),
             "revoked": self.revoked["key"],
+            "not yet valid": early["key"],
         }
 
 
@@ -59,7 +71,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
     workdir = tmp_path_factory.mktemp("access")
     variables = environment(workdir, BIFROST_SERVER__TRUSTED_PROXIES="127.0.0.1")
     with served(variables, key=make_key(variables, "--admin", *LIMITS)) as server:
-        yield Keys(server, variables)
+        yield Keys(server, Path(variables["XDG_DATA_HOME"], "bifrost", "bifrost.db"))
 
 
 _from = iter(range(1, 1 << 16))
@@ -126,6 +138,17 @@ def test_an_address_that_tries_too_often_waits_whatever_it_says_of_itself(keys: 
         forged = {"X-Forwarded-For": f"203.0.113.9, {shut_out['X-Forwarded-For']}"}
         assert client.get("/history", headers={"X-API-Key": "x"} | forged).status_code == 429
         assert client.get("/history", headers={"X-API-Key": keys.server.key} | address()).status_code == 200
+
+
+def test_no_page_of_another_site_is_let_in_unless_it_is_named(keys: Keys) -> None:
+    headers = {"Origin": "https://console.example", "Access-Control-Request-Method": "POST"}
+    with httpx.Client(base_url=keys.server.url) as client:
+        for answer in (
+            client.options("/analyze", headers=headers),
+            client.get("/history", headers=headers | {"X-API-Key": keys.server.key}),
+        ):
+            assert answer.is_success
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
 class TestSocket:

@@ -33,6 +33,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Served]]:
+    """Two servers with one database."""
+    variables = environment(tmp_path_factory.mktemp("replicas"))
+    key = make_key(variables, "--admin", *LIMITS)
+    with served(variables, key=key) as one, served(variables, key=key) as other:
+        yield one, other
+
+
 @pytest.fixture
 def client(server: Served) -> Iterator[httpx.Client]:
     with server.client() as client:
@@ -213,6 +222,14 @@ class TestRepeats:
         assert again["id"] != first
         assert again["cache"]["hit"] is False
 
+    def test_a_header_that_is_there_twice_makes_no_other_request_of_it(self, client: httpx.Client) -> None:
+        body = json.dumps({"logs": fresh(), "source": "twice.log"}).encode()
+        twice = [("Content-Type", "text/plain"), ("Content-Type", "application/json")]
+        raw = client.post("/analyze", content=body, headers=twice).json()
+        assert raw["source"]["name"] == "-"
+        found = client.post("/analyze", content=body, headers={"Content-Type": "application/json"}).json()
+        assert (found["source"]["name"], found["cache"]["hit"]) == ("twice.log", False)
+
     def test_without_cache_it_is_made_each_time(self, client: httpx.Client) -> None:
         body = {"logs": fresh(), "cache": False}
         assert client.post("/analyze", json=body).json()["id"] != client.post("/analyze", json=body).json()["id"]
@@ -232,6 +249,11 @@ class TestIdempotency:
         client.post("/analyze", json={"logs": fresh()}, headers=headers)
         problem(client.post("/analyze", json={"logs": fresh()}, headers=headers), 422, "bad-option")
 
+    @pytest.mark.parametrize("once", [b"", b"a b", b"a\tb", "é".encode("latin-1"), b"x" * 256])
+    def test_one_that_is_not_as_documented_is_422(self, client: httpx.Client, once: bytes) -> None:
+        answer = client.post("/analyze", json={"logs": fresh()}, headers={b"Idempotency-Key": once})
+        problem(answer, 422, "bad-option")
+
     def test_after_a_failure_it_is_new_again(self, client: httpx.Client) -> None:
         headers = {"Idempotency-Key": "three"}
         problem(client.post("/analyze", json={"logs": ""}, headers=headers), 400, "empty-log")
@@ -241,6 +263,18 @@ class TestIdempotency:
         body, headers = {"items": [{"logs": fresh()}]}, {"Idempotency-Key": "four"}
         first, second = (client.post("/batch", json=body, headers=headers).json()["id"] for _ in range(2))
         assert first == second
+
+    def test_it_holds_on_every_replica(self, replicas: tuple[Served, Served]) -> None:
+        one, other = replicas
+        bodies = {"/analyze": {"logs": fresh(), "cache": False}, "/batch": {"items": [{"logs": fresh()}]}}
+        with one.client() as first, other.client() as second:
+            for path, body in bodies.items():
+                headers = {"Idempotency-Key": f"five-of-{path}"}
+                made, again = (client.post(path, json=body, headers=headers) for client in (first, second))
+                assert (made.is_success, again.is_success) == (True, True), made.text + again.text
+                assert made.status_code == again.status_code
+                assert made.json()["id"] == again.json()["id"]
+                problem(second.post(path, json=body | {"language": "ko"}, headers=headers), 422, "bad-option")
 
 
 class TestHistory:
@@ -344,6 +378,21 @@ class TestKeys:
         text = client.get("/api-keys").text + json.dumps(shown)
         assert "hash" not in text
         assert rotated["key"] not in text
+
+    def test_a_key_that_was_revoked_on_one_replica_is_soon_refused_on_all(
+        self, replicas: tuple[Served, Served]
+    ) -> None:
+        one, other = replicas
+        with one.client() as client:
+            key = client.post("/api-keys", json={"name": "ci"}).json()
+            with other.client(key["key"]) as there:
+                assert there.get("/history").status_code == 200
+                assert client.delete(f"/api-keys/{key['id']}").status_code == 204
+                until = time.monotonic() + 10
+                while (answer := there.get("/history")).status_code == 200:
+                    assert time.monotonic() < until
+                    time.sleep(0.2)
+            problem(answer, 401, "unauthenticated")
 
     def test_no_key_gives_what_it_has_not_got(self, server: Served, client: httpx.Client) -> None:
         admin = client.post("/api-keys", json={"name": "keys", "scopes": ["keys:admin"]}).json()["key"]

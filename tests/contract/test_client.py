@@ -16,8 +16,9 @@ from bifrost_domain.errors import (
     NoReadableInput,
     RateLimited,
     Unauthenticated,
+    Unreachable,
 )
-from bifrost_entrypoints.client import AsyncClient, Client, Unreachable
+from bifrost_entrypoints.client import AsyncClient, Client
 from tests.contract.servers.bifrost import LIMITS, Served, environment, make_key, served
 from tests.contract.servers.ports import free_port
 

@@ -94,12 +94,25 @@ def answers(url: str) -> bool:
         return False
 
 
+@pytest.fixture(scope="module")
+def used_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That of somebody who has analysed a log before."""
+    home = tmp_path_factory.mktemp("used")
+    (home / "app.log").write_text(INCIDENT)
+    command = [Path(sys.executable).parent / "bifrost", "analyze", "app.log", "-q"]
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    subprocess.run(command, cwd=home, env=environment, capture_output=True, timeout=60, check=True)
+    (home / "app.log").unlink()
+    return home
+
+
 @pytest.fixture
-def sandbox(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+def sandbox(tmp_path: Path, used_home: Path) -> tuple[Path, dict[str, str]]:
     """A folder with the logs that the pages speak of, and a PATH with the real bifrost and the stand-ins."""
     place, tools, home = tmp_path / "place", tmp_path / "tools", tmp_path / "home"
-    for folder in (place / "logs", tools, home):
+    for folder in (place / "logs", tools):
         folder.mkdir(parents=True)
+    shutil.copytree(used_home, home)
     (place / "app.log").write_text(INCIDENT)
     (place / "build.log").write_text(INCIDENT)
     (place / "logs" / "worker.log").write_text(HEALTHY)
@@ -148,9 +161,6 @@ def test_every_command_shown_works(
     page: Path, body: str, sandbox: tuple[Path, dict[str, str]], servers: ExitStack
 ) -> None:
     place, environment = sandbox
-    subprocess.run(
-        ["bifrost", "analyze", "app.log", "-q"], cwd=place, env=environment, capture_output=True, timeout=60, check=True
-    )
     variables = place.parent / "variables"
     for line in meant(body, place, free_port()).splitlines():
         if not line.strip() or line.startswith("#"):

@@ -1,6 +1,7 @@
 """Analyses as they go, with a model behind: server-sent events and WebSocket, and clients who leave."""
 
 import asyncio
+import gzip
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -142,6 +143,18 @@ async def test_a_model_that_fails_is_told_and_another_engine_answers(stage: Stag
     assert frames[-1]["data"]["status"] == 503
 
 
+async def test_what_cannot_be_analysed_is_refused_before_the_stream_begins(stage: Stage) -> None:
+    _, server = stage.answering()
+    async with client(server) as http:
+        for body in (
+            {"json": {"logs": ""}},
+            {"files": [("logs", ("a.log", b""))]},
+            {"content": gzip.compress(b""), "headers": {"Content-Type": "text/plain"}},
+        ):
+            answer = await http.post("/analyze/stream", **body)
+            assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+
+
 @pytest.mark.parametrize("fault", ["hang_first", "hang_middle"])
 class TestLeaving:
     """Whoever leaves, before the first token or after, over whatever door: the model's answer is called off."""
@@ -206,6 +219,22 @@ async def test_fifty_who_ask_the_same_get_one_analysis_and_one_call(stage: Stage
         assert model.calls == 1
         page = (await http.get("/history", params={"source": "fifty.log"})).json()
         assert len(page["items"]) == 1
+
+
+async def test_a_request_that_still_runs_is_told_of_and_one_that_was_left_is_new_again(stage: Stage) -> None:
+    model, server = stage.answering(fault="hang_first")
+    async with client(server) as http:
+        body, headers = {"logs": log("l")}, {"Idempotency-Key": "running"}
+        first = asyncio.create_task(http.post("/analyze", json=body, headers=headers))
+        await eventually(lambda: model.live == 1)
+        refused = await http.post("/analyze", json=body, headers=headers)
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:bifrost:problem:conflict")
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await eventually(lambda: model.live == 0, 2)
+        model.expect(Behaviour(pieces=(ANSWER,)))
+        made, again = [await http.post("/analyze", json=body, headers=headers) for _ in range(2)]
+        assert (made.status_code, made.json()) == (200, again.json())
 
 
 async def test_what_a_model_made_of_another_time_of_the_same_incident_is_a_cache_hit(stage: Stage) -> None:
@@ -284,7 +313,9 @@ async def test_a_stream_that_ends_in_time_is_not_cut_off_by_a_stop(tmp_path: Pat
         assert await asyncio.to_thread(server.process.wait, 20) == 0
 
 
-@pytest.mark.parametrize(("noise", "code"), [(b"\x81\x82\x00\x00\x00\x00\xff\xfe", 1007), (b"\xf1\x80", 1002)])
+@pytest.mark.parametrize(
+    ("noise", "code"), [(b"\x81\x82\x00\x00\x00\x00\xff\xfe", 1007), (b"\xf1\x80\x00\x00\x00\x00", 1002)]
+)
 async def test_a_frame_that_is_none_closes_the_socket_and_is_no_error_of_the_server(
     noise: bytes, code: int, tmp_path: Path
 ) -> None:

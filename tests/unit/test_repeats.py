@@ -1,4 +1,4 @@
-"""Requests that are repeated: one call for many, given up with the last of them, and nothing kept that does not stand."""
+"""Requests that are repeated: one call for many, given up with the last of them, and none kept that does not stand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

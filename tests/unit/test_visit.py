@@ -62,13 +62,12 @@ def test_where_all_are_proxies_it_is_the_first_of_them(peer: Any, proxies: list[
     assert caller(scope(peer, ", ".join(map(str, proxies))), PROXIES) == counted_for((proxies or [peer])[0])
 
 
-@given(st.ip_addresses(v=6).filter(lambda address: not address.ipv4_mapped), st.integers(0, 2**64 - 1))
+@given(st.ip_addresses(v=6).filter(lambda address: int(address) >> 65), st.integers(0, 2**64 - 1))
 def test_all_addresses_of_one_ipv6_network_of_64_bits_are_one_caller(address: IPv6Address, host: int) -> None:
     neighbour = IPv6Address(int(address) >> 64 << 64 | host)
     assert caller(scope(address), ()) == caller(scope(neighbour), ())
     stranger = IPv6Address(int(address) ^ 1 << 64)
-    if not stranger.ipv4_mapped:
-        assert caller(scope(address), ()) != caller(scope(stranger), ())
+    assert caller(scope(address), ()) != caller(scope(stranger), ())
 
 
 @given(st.ip_addresses(v=4), outside)
@@ -116,5 +115,5 @@ def test_of_a_header_that_is_there_twice_the_first_counts() -> None:
 
 def test_a_network_that_is_none_is_told_by_its_setting() -> None:
     assert ip_address("10.1.2.3") in networks(["10.1.2.3/8"])[0]
-    with pytest.raises(ConfigurationError, match="trusted_proxies has 'proxy.example'"):
+    with pytest.raises(ConfigurationError, match=r"trusted_proxies has 'proxy\.example'"):
         networks(["proxy.example"])

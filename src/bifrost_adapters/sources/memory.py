@@ -75,7 +75,7 @@ def _pieces(name: str, data: bytes, most_ratio: float) -> Iterator[bytes]:
             except damages() as error:
                 raise NoReadableInput(f"{name} is damaged: its compressed data cannot be read") from error
             data = b""
-            if not piece and one.needs_input:
+            if not piece and one.needs_input and not one.eof:
                 raise NoReadableInput(f"{name} is cut off in the middle of its compressed data", hint="send it whole")
             produced += len(piece)
             if produced > max(_RATIO_FREE, most_ratio * taken):

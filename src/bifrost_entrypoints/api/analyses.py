@@ -144,10 +144,10 @@ async def idempotent(
 
     Raises BadOption for a key that is none or came with another request, Conflict while the first one runs.
     """
-    if not 1 <= len(once) <= 255 or not once.isprintable():
-        raise BadOption("an Idempotency-Key has 1 to 255 printable characters")
+    if not 1 <= len(once) <= 255 or not all("!" <= character <= "~" for character in once):
+        raise BadOption("an Idempotency-Key has 1 to 255 printable ASCII characters without spaces")
     records, family = (await service.bifrost.open_storage()).idempotency, visit.family or ""
-    name = hashlib.sha256(once.encode("latin-1", "replace")).digest()
+    name = hashlib.sha256(once.encode()).digest()
     now = datetime.now(UTC)
     found = await records.begin(family, name, request, now)
     if found is not None and found.resource is None and now - found.at > STALE:

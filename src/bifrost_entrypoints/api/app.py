@@ -19,6 +19,7 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
 
+from bifrost_domain.analysis import Request
 from bifrost_domain.application import Application
 from bifrost_domain.errors import BifrostError, NotFound, StorageUnavailable
 from bifrost_domain.metrics import AnalysisMetric, RunOutcome
@@ -29,6 +30,7 @@ from bifrost_entrypoints.api.batches import BATCHES
 from bifrost_entrypoints.api.docs import options_routes, schema_route
 from bifrost_entrypoints.api.edge import App, Edge
 from bifrost_entrypoints.api.history import HISTORY
+from bifrost_entrypoints.api.intake import unpacked
 from bifrost_entrypoints.api.keys import KEYS
 from bifrost_entrypoints.api.monitoring import MONITORING
 from bifrost_entrypoints.api.problems import respond
@@ -134,11 +136,12 @@ def _spare_the_collector() -> None:
     sys.setswitchinterval(0.001)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(10_000, 20, 20)
 
 
 async def _tend(service: Service) -> None:
     """What goes on beside the requests: the batches are worked on, and what was counted is written down."""
+    await _warm_up(service)
     async with AsyncExitStack() as stack:
         while True:
             try:
@@ -152,6 +155,13 @@ async def _tend(service: Service) -> None:
             await _look_at_jobs(service)
             if number % LOOKS_BETWEEN_FLUSHES == 0:
                 await _write_down(service)
+
+
+async def _warm_up(service: Service) -> None:
+    """Has what the first analysis would import and compile ready before it comes."""
+    log = [("warm.log", b"2026-01-01T00:00:00Z ERROR nothing is wrong\n")]
+    sources = await unpacked(log, service.limits)
+    await service.bifrost.analyst.prepare(Request(name="warm.log", kind="api", logs=sources))
 
 
 async def _look_at_jobs(service: Service) -> None:

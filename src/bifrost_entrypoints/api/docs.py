@@ -191,9 +191,11 @@ def document(handlers: Sequence[HTTPRouteHandler], providers: Sequence[str]) -> 
 
 
 def _narrow(properties: dict[str, Any], providers: Sequence[str]) -> None:
-    """What a type cannot say: the providers there are, and the two forms of a time."""
+    """What a type cannot say: the providers there are, the two forms of a time, and that an empty log is refused."""
     if "fallback" not in properties:
         return
+    if "logs" in properties:
+        properties["logs"] = properties["logs"] | {"minLength": 1}
     properties["provider"] = {"anyOf": [{"type": "string", "enum": list(providers)}, {"type": "null"}], "default": None}
     for name in ("since", "until"):
         forms = [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": "^[1-9][0-9]{0,3}[smhd]$"}]

@@ -11,7 +11,7 @@ import msgspec
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
 from bifrost_adapters.slots import open_slot
-from bifrost_domain.errors import BadOption, InvalidInput, LogTooLarge, NotJson, TooSlow, UnsupportedMedia
+from bifrost_domain.errors import BadOption, EmptyLog, InvalidInput, LogTooLarge, NotJson, TooSlow, UnsupportedMedia
 from bifrost_domain.ports import LogSource
 from bifrost_entrypoints.api.visit import header
 from bifrost_entrypoints.api.wire import AnalyzeRequest, BatchRequest, Wishes
@@ -65,11 +65,15 @@ async def aside(size: int, work: Callable[[], Result]) -> Result:
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """One request to analyse: its logs, unpacked, and its wishes."""
+    """One request to analyse: its logs, unpacked, and its wishes. Raises EmptyLog where there is nothing in them."""
 
     wishes: Wishes
     name: str
     logs: tuple[LogSource, ...]
+
+    def __post_init__(self) -> None:
+        if all(log.size == 0 for log in self.logs):
+            raise EmptyLog(f"{self.name} is empty", hint="check that the command in front printed a log")
 
 
 async def given(scope: Any, body: bytes, limits: Server) -> Given:

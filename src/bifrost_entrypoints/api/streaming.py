@@ -23,7 +23,7 @@ from litestar.types import ASGIApp
 from msgspec import Struct
 
 from bifrost_domain import analysis as domain
-from bifrost_domain.errors import BadOption, BifrostError, Forbidden
+from bifrost_domain.errors import BadOption, BifrostError, Cancelled, Forbidden, TooSlow
 from bifrost_domain.keys import Scope
 from bifrost_domain.logs.cleaning import safe
 from bifrost_domain.observations import Streaming
@@ -279,16 +279,6 @@ class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key: str | None = None
 
 
-class _Cancelled(BifrostError):
-    """The client asked to stop."""
-
-    slug = "cancelled"
-
-
-class Silence(BadOption):
-    slug = "no-start"
-
-
 @websocket("/ws/analyze", opt={SCOPE: Scope.ANALYZE_WRITE})
 async def analyze_socket(socket: WebSocket[Any, Any, Any]) -> None:
     service, visit = service_of(socket), visit_of(socket.scope)
@@ -314,7 +304,7 @@ async def analyze_socket(socket: WebSocket[Any, Any, Any]) -> None:
 
 
 def _close_code(error: BifrostError) -> int:
-    return 1000 if isinstance(error, _Cancelled) else outcome(error).close
+    return 1000 if isinstance(error, Cancelled) else outcome(error).close
 
 
 async def _serve(
@@ -358,7 +348,7 @@ async def _start(service: Service, visit: Visit, socket: WebSocket[Any, Any, Any
         async with asyncio.timeout(START_SECONDS):
             first = await socket.receive_data(mode="text")
     except TimeoutError as error:
-        raise Silence(
+        raise TooSlow(
             f"the first frame did not come within {START_SECONDS:g} s", hint='send {"type": "start"}'
         ) from error
     start = decode_json(first.encode("utf-8", "replace") if isinstance(first, str) else first, Start)
@@ -381,4 +371,4 @@ async def _listen(socket: WebSocket[Any, Any, Any]) -> BifrostError | None:
         return error
     if frame.get("type") != "cancel":
         return BadOption("a frame behind the first one can only be of the type cancel")
-    return _Cancelled("the client cancelled")
+    return Cancelled("the client cancelled")
