@@ -238,7 +238,7 @@ MESSAGES = (
         'Warning  FailedMount  3s  kubelet  MountVolume.SetUp failed for volume "conf" : configmap "api-conf" not found',
     ),
     ("k8s config", Category.KUBERNETES, 'Error: secret "db-creds" not found (CreateContainerConfigError)'),
-    ("systemd", Category.KUBERNETES, "systemd[1]: api.service: Start request repeated too quickly."),
+    ("systemd", Category.CRASH, "systemd[1]: api.service: Start request repeated too quickly."),
     ("segv", Category.CRASH, "systemd-coredump[77]: Process 4121 (worker) of user 1000 dumped core."),
     ("java oom", Category.OUT_OF_MEMORY, "java.lang.OutOfMemoryError: Java heap space"),
     (

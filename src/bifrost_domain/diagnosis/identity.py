@@ -73,7 +73,7 @@ class _Reader:
 
     def caused(self, finding: Finding, cause: Candidate) -> tuple[str, ...]:
         """The parts of a known cause: of what lies beneath where that is what the report is about."""
-        if finding.underlying is not None and finding.category is not cause.signature.category:
+        if finding.underlying is not None and finding.overruled:
             cause = finding.underlying
         told, hits = self._told(cause)
         if cause.signature.role is Role.CAUSE:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from bifrost_domain.diagnosis.signature import Mark, MarkKind, Role, Signature
 from bifrost_domain.logs.lines import Level, Line
+from bifrost_domain.report import Category
 
 SEARCHED_CHARACTERS = 4000
 """Longer lines are searched in their first part only: no tool states a cause that late in a line."""
@@ -229,7 +230,8 @@ def _score(line: Line, signature: Signature, contexts: _Contexts, pipeline: bool
             score *= 0.4
         elif signature.role is Role.SYMPTOM:
             score *= 0.9
-    elif line.level is Level.WARNING and not pipeline:
+    elif line.level is Level.WARNING and not pipeline and signature.category is not Category.KUBERNETES:
+        # Of the events of a cluster the type Warning is the loudest.
         score *= 0.9
     elif contexts.calm.search(line.text[:200]) and (signature.role is Role.SYMPTOM or signature.weight < 0.8):
         score *= 0.6

@@ -36,6 +36,8 @@ ROOT = 0.6
 LOUD = frozenset({Level.ERROR, Level.CRITICAL})
 LEAD = timedelta(minutes=15)
 """Trouble last seen longer before the first line of another is not held to be its cause."""
+FEW_LINES = 10
+"""Fewer lines than this, none of which has a time or says that something went well, prove no health."""
 FEW_TESTS = 6
 """More failing tests than this share something closer than trouble that one of them happened to print."""
 
@@ -65,6 +67,7 @@ _ALIKE = (
 )
 
 
+_TRACEBACK = "Traceback (most recent call last):"
 _PURPOSES = (
     (Category.FORMATTING_FAILURE, r"\b(?:fmt|format|prettier|gofmt|rustfmt|black|isort)\b"),
     (Category.LINT_FAILURE, r"\b(?:\w*lint\w*|clippy|checkstyle|shellcheck|rubocop|vet|pre-commit|codespell)\b"),
@@ -95,15 +98,18 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 class Finding(Struct, frozen=True, kw_only=True):
     """The result: `cause` is None where the log does not tell; `step` is then the command that failed, if known.
-    `underlying` is what lies beneath the cause, `others` are tools that reject the same thing, `followed` is what came
-    of it, `recovery` the index of the line that says it passed."""
+    `underlying` is what lies beneath the cause, and `overruled` that it gives the whole its category; `others` are
+    tools that reject the same thing, `followed` is what came of it, `elsewhere` what other files of a folder tell of
+    other incidents, `recovery` the index of the line that says it passed."""
 
     category: Category
     confidence: float
     cause: Candidate | None = None
     underlying: Candidate | None = None
+    overruled: bool = False
     others: tuple[Candidate, ...] = ()
     followed: tuple[Candidate, ...] = ()
+    elsewhere: tuple[Candidate, ...] = ()
     failed: bool = False
     recovery: int | None = None
     step: str = ""
@@ -111,12 +117,12 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
     """The most likely first cause among everything the catalogue recognised."""
-    candidates = _candidates(observations)
+    candidates = _candidates(observations, lines)
     exits = observations.noted(MarkKind.EXIT)
     errors = [index for index, line in enumerate(lines) if line.level in LOUD and index not in observations.echoed]
     telling = [candidate for candidate in candidates if candidate.score >= TELLING]
     if observations.succeeded or not telling:
-        return _silence(observations, bool(exits), len(errors))
+        return _silence(observations, bool(exits), len(errors), lines)
 
     tie = EQUAL if observations.pipeline else NEAR
     strongest = max(telling, key=lambda candidate: candidate.score)
@@ -127,12 +133,15 @@ def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
     cause = _verdict_on_tests(cause, telling, observations) or cause
     if not observations.pipeline:
         cause = _first_cause(cause, telling, lines)
+    cause = _specific(cause, telling, lines) or cause
     underlying = _holder(cause, telling, observations, lines) or _underlying(cause, telling, observations, lines)
     category = cause.signature.category
-    overruled = underlying is not None and _overrules(underlying.signature, category)
+    overruled = underlying is not None and _overrules(underlying, cause)
     if underlying is not None and overruled:
         category = underlying.signature.category
-    followed = () if overruled else _followed(cause, underlying, telling, observations.pipeline)
+    elif category is Category.CI_CONFIGURATION and not observations.pipeline:
+        category = Category.CONFIGURATION
+    followed = () if overruled else _followed(cause, underlying, telling, observations, lines)
     others = tuple(
         candidate
         for candidate in telling
@@ -147,8 +156,10 @@ def conclude(observations: Observations, lines: tuple[Line, ...]) -> Finding:
         confidence=_confidence(cause, underlying, telling, observations, lines, overruled),
         cause=cause,
         underlying=underlying,
+        overruled=overruled,
         others=others[:2],
         followed=followed[:3],
+        elsewhere=_elsewhere(cause, (underlying, *others, *followed), telling, lines)[:3],
         failed=True,
         recovery=recovery,
     )
@@ -174,19 +185,22 @@ def _verdict_on_tests(cause: Candidate, telling: list[Candidate], observations: 
     return max(verdicts, key=lambda candidate: candidate.score, default=None)
 
 
-def _overrules(underlying: Signature, category: Category) -> bool:
+def _overrules(underlying: Candidate, cause: Candidate) -> bool:
     """Whether what lies beneath is the category of the whole: a failed test, install or program was only where outside
-    trouble surfaced. Of time limits only those that a runner itself enforced."""
+    trouble surfaced, and an image that could not be had is told in the line that says why. Of time limits only those
+    that a runner itself enforced."""
+    category, beneath = cause.signature.category, underlying.signature
     if category is Category.APPLICATION_ERROR:
         return True
+    if category in (Category.CONTAINER_BUILD, Category.KUBERNETES) and cause.signature.role is not Role.SYMPTOM:
+        told = {hit.index for hit in cause.hits}
+        return beneath.category in _OVERRULES and any(hit.index in told for hit in underlying.hits)
     if category not in (Category.TEST_FAILURE, Category.DEPENDENCY_INSTALL):
         return False
-    return underlying.category in _OVERRULES or (
-        underlying.category is Category.TIMEOUT and underlying.role is Role.CAUSE
-    )
+    return beneath.category in _OVERRULES or (beneath.category is Category.TIMEOUT and beneath.role is Role.CAUSE)
 
 
-def _silence(observations: Observations, failed: bool, errors: int) -> Finding:
+def _silence(observations: Observations, failed: bool, errors: int, lines: tuple[Line, ...]) -> Finding:
     """No line names a cause: either nothing is wrong, or the log does not say what is."""
     if observations.succeeded:
         return Finding(category=Category.NONE, confidence=0.85)
@@ -198,6 +212,8 @@ def _silence(observations: Observations, failed: bool, errors: int) -> Finding:
         return Finding(category=purpose, confidence=ABSTAINED, failed=True, step=step)
     weak = any(hit.score > TELLING / 2 for hit in observations.hits)
     healthy = any(note.kind is MarkKind.HEALTHY for note in observations.notes)
+    if not healthy and len(lines) < FEW_LINES and all(line.time is None for line in lines):
+        return Finding(category=Category.NONE, confidence=ABSTAINED)
     return Finding(category=Category.NONE, confidence=0.5 if weak else 0.8 if healthy else 0.65)
 
 
@@ -222,7 +238,7 @@ def _purpose(command: str) -> Category | None:
     return next((category for category, pattern in _purposes() if pattern.search(command)), None)
 
 
-def _candidates(observations: Observations) -> list[Candidate]:
+def _candidates(observations: Observations, lines: tuple[Line, ...]) -> list[Candidate]:
     grouped: dict[str, list[Hit]] = {}
     for hit in observations.hits:
         grouped.setdefault(hit.signature.name, []).append(hit)
@@ -234,16 +250,43 @@ def _candidates(observations: Observations) -> list[Candidate]:
         best = max(hit.score for hit in hits)
         near = tuple(hit for hit in hits if hit.score > best - NEAR)
         score = best + min(0.03, 0.01 * log2(len(near)))
-        deciding = near[0]
-        if observations.pipeline:
-            # A tool's first line often has a code only; the name stands in one of the next.
-            close = (hit for hit in near if hit.index <= deciding.index + BESIDE and "subject" in hit.groups)
-            deciding = next(close, deciding)
+        deciding = _deciding(near, observations.pipeline or signature.role is Role.VERDICT, lines)
         if proofs and signature.category is Category.TEST_FAILURE and signature.role is Role.VERDICT:
             score += 0.05
             deciding = min(near, key=lambda hit: (hit.index not in named, _distance(hit.index, proofs)))
         candidates.append(Candidate(signature=signature, hits=near, score=score, deciding=deciding))
     return candidates
+
+
+def _deciding(near: tuple[Hit, ...], tool: bool, lines: tuple[Line, ...]) -> Hit:
+    """The line of the first message that names what it is about. A tool's first line often has a code only, and a
+    traceback's is a heading: the name stands in one of the next, or in the last where an exception wraps others."""
+    first = near[0]
+    block = lines[first.index].block
+    named = [hit for hit in near if "subject" in hit.groups]
+    within = [hit for hit in named if lines[hit.index].block == block]
+    if first.signature.nested and within:
+        return within[-1]
+    if tool:
+        within = [hit for hit in named if hit.index <= first.index + BESIDE]
+    if within:
+        return within[0]
+    return _raised(first, lines) if lines[first.index].message.strip() == _TRACEBACK else first
+
+
+def _raised(heading: Hit, lines: tuple[Line, ...]) -> Hit:
+    """The exception that a Python traceback ends with, of whatever name: its first line that is not indented."""
+    for place in range(heading.index + 1, len(lines)):
+        line, before = lines[place], lines[place - 1]
+        text = line.message
+        if (line.file, line.number) != (before.file, before.number + 1):
+            break
+        if text.strip() and not text[0].isspace():
+            name = text.partition(":")[0]
+            if not all(part.isidentifier() for part in name.strip().split(".")):
+                break
+            return Hit(index=place, signature=heading.signature, score=heading.score, groups={"subject": text.strip()})
+    return heading
 
 
 def _distance(index: int, proofs: list[int]) -> int:
@@ -262,30 +305,74 @@ def _first_cause(cause: Candidate, telling: list[Candidate], lines: tuple[Line, 
     return min(before, key=lambda candidate: (candidate.signature.stage, candidate.first), default=cause)
 
 
+def _specific(cause: Candidate, telling: list[Candidate], lines: tuple[Line, ...]) -> Candidate | None:
+    """What the trace of an exception says more closely than that there was one: a missing module or setting."""
+    if cause.signature.category is not Category.APPLICATION_ERROR:
+        return None
+    block = lines[cause.deciding.index].block
+    found = [
+        _narrowed(candidate, hits, lines)
+        for candidate in telling
+        if candidate.signature.category not in _OUTSIDE
+        and candidate.signature.category is not Category.APPLICATION_ERROR
+        and (hits := tuple(hit for hit in candidate.hits if lines[hit.index].block == block))
+    ]
+    return max(found, key=lambda candidate: candidate.score, default=None)
+
+
+def _narrowed(candidate: Candidate, hits: tuple[Hit, ...], lines: tuple[Line, ...]) -> Candidate:
+    """The candidate with some of its hits only."""
+    deciding = _deciding(hits, candidate.signature.role is Role.VERDICT, lines)
+    return Candidate(signature=candidate.signature, hits=hits, score=candidate.score, deciding=deciding)
+
+
 def _brings_about(first: Candidate, second: Candidate, lines: tuple[Line, ...]) -> bool:
     """Whether `first` is of a deeper stage of a cascade than `second`, and led it by no more than is plausible."""
-    if first.signature.stage is None or second.signature.stage is None:
+    if not _later(first, second):
         return False
-    if first.signature.stage >= second.signature.stage or first.first >= second.first:
+    then = lines[second.first]
+    before = [line for hit in first.hits if _precedes(line := lines[hit.index], then)]
+    if not before:
         return False
-    seen = [lines[hit.index].time for hit in first.hits if hit.index < second.first][-1]
-    then = lines[second.first].time
-    return then is None or seen is None or then - seen <= LEAD
+    seen = before[-1].time
+    return then.time is None or seen is None or then.time - seen <= LEAD
+
+
+def _precedes(one: Line, other: Line) -> bool:
+    """Whether `one` was written before `other`: by their places in a file, by their times in different ones. Where
+    nothing tells the order of two files, each may have been first."""
+    if one.file == other.file:
+        return one.number < other.number
+    return one.time is None or other.time is None or one.time <= other.time
 
 
 def _followed(
-    cause: Candidate, underlying: Candidate | None, telling: list[Candidate], pipeline: bool
+    cause: Candidate,
+    underlying: Candidate | None,
+    telling: list[Candidate],
+    observations: Observations,
+    lines: tuple[Line, ...],
 ) -> tuple[Candidate, ...]:
-    """What came of the cause, in order: later stages of a cascade, or trouble of another sort in a build."""
+    """What came of the cause, in order: later stages of a cascade, or trouble of another sort in a build. What stands
+    in another file came of it only if the cascade says so; what a failed test printed is that failure itself."""
+    tested = cause.signature.category is Category.TEST_FAILURE and cause.signature.role is Role.VERDICT
+    found = {note.index for note in observations.noted(MarkKind.FINDING)} if tested else set()
     later = [
         candidate
         for candidate in sorted(telling, key=lambda candidate: candidate.first)
-        if candidate.first > cause.first
-        and candidate is not underlying
+        if candidate is not underlying
+        and candidate.signature is not cause.signature
+        and not _reports(candidate, cause, lines)
+        and not all(hit.index in found for hit in candidate.hits)
         and (
-            _later(cause, candidate)
-            if cause.signature.stage is not None and candidate.signature.stage is not None
-            else candidate.signature.category is not cause.signature.category
+            _brings_about(cause, candidate, lines)
+            if lines[candidate.first].file != lines[cause.first].file
+            else candidate.first > cause.first
+            and (
+                _later(cause, candidate)
+                if cause.signature.stage is not None and candidate.signature.stage is not None
+                else candidate.signature.category is not cause.signature.category
+            )
         )
     ]
     # An exception that nobody handled is how the others were printed; it is news only where it stands alone.
@@ -293,9 +380,29 @@ def _followed(
     # Of several readings of one line the strongest tells what it is.
     best = {one.first: one for one in sorted(own, key=lambda one: one.score)}
     own = [one for one in own if best[one.first] is one]
-    if own or (pipeline and cause.signature.role is Role.VERDICT):
+    if own or (observations.pipeline and cause.signature.role is Role.VERDICT):
         return tuple(own)
     return tuple(later[:1])
+
+
+def _elsewhere(
+    cause: Candidate,
+    explained: tuple[Candidate | None, ...],
+    telling: list[Candidate],
+    lines: tuple[Line, ...],
+) -> tuple[Candidate, ...]:
+    """The strongest trouble of each other file that the cause does not explain, in order."""
+    known = {one.signature.name for one in (cause, *explained) if one is not None}
+    home = {lines[hit.index].file for hit in cause.hits}
+    best: dict[str, Candidate] = {}
+    for candidate in sorted(telling, key=lambda candidate: -candidate.score):
+        if candidate.score < ROOT or candidate.signature.name in known or _brings_about(cause, candidate, lines):
+            continue
+        for file in dict.fromkeys(lines[hit.index].file for hit in candidate.hits):
+            if file not in home and file not in best:
+                hits = tuple(hit for hit in candidate.hits if lines[hit.index].file == file)
+                best[file] = _narrowed(candidate, hits, lines)
+    return tuple(sorted(best.values(), key=lambda candidate: candidate.first))
 
 
 def _later(first: Candidate, second: Candidate) -> bool:
@@ -337,8 +444,11 @@ def _underlying(
     if cause.signature.role is Role.CAUSE and cause.signature.category not in (
         Category.CONTAINER_BUILD,
         Category.DEPENDENCY_INSTALL,
+        Category.KUBERNETES,
     ):
         return None
+    # The events of a cluster stand side by side, whatever they are about; only one that says why explains another.
+    stated = cause.signature.role is Role.CAUSE and cause.signature.category is Category.KUBERNETES
     passed = [lines[note.index].number for note in observations.noted(MarkKind.TEST_PASSED)]
     numbers = [lines[hit.index].number for hit in cause.hits]
     if cause.signature.category is Category.TEST_FAILURE:
@@ -353,11 +463,13 @@ def _underlying(
     for candidate in telling:
         if candidate.signature.category not in _OUTSIDE or candidate.signature.category is cause.signature.category:
             continue
+        if _later(cause, candidate):
+            continue
         local = tuple(
             hit
             for hit in candidate.hits
             if observations.begin <= hit.index <= observations.end
-            and _with_any(lines[hit.index].number, numbers, passed, LOCAL)
+            and _with_any(lines[hit.index].number, numbers, passed, 0 if stated else LOCAL)
         )
         if local and (best is None or candidate.score > best.score):
             best = Candidate(signature=candidate.signature, hits=local, score=candidate.score, deciding=local[0])
@@ -393,6 +505,7 @@ def _confidence(
         if candidate is not cause
         and (underlying is None or candidate.signature is not underlying.signature)
         and not _alike(candidate.signature.category, cause.signature.category)
+        and not _reports(candidate, cause, lines)
         and (observations.pipeline or not _brings_about(cause, candidate, lines))
     ]
     rival = max(rivals, default=0.0)
@@ -411,6 +524,17 @@ def _confidence(
     if not observations.pipeline and any(_brings_about(cause, candidate, lines) for candidate in telling):
         confidence += CASCADE
     return round(min(0.95, max(0.1, confidence)), 2)
+
+
+def _reports(candidate: Candidate, cause: Candidate, lines: tuple[Line, ...]) -> bool:
+    """Whether `candidate` is but the exception by which a program told of `cause`."""
+    if candidate.signature.category is not Category.APPLICATION_ERROR:
+        return False
+    cited = lines[cause.deciding.index]
+    return all(
+        line.file == cited.file and (line.block == cited.block or abs(line.number - cited.number) <= BESIDE)
+        for line in (lines[hit.index] for hit in candidate.hits)
+    )
 
 
 def _proved(cause: Candidate, observations: Observations, lines: tuple[Line, ...]) -> bool:

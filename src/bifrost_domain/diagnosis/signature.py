@@ -60,6 +60,7 @@ class Signature(Struct, frozen=True, kw_only=True):
     where it stands in the log of something that failed. `what` says what broke, `why` what that means; both are
     whole statements without a full stop at the end of `what`. `stage` is None for what takes no part in the cascades
     of running services. `late`: the line is printed when the trouble ends, so that it may stand after what it caused.
+    `nested`: of several matches in one trace the last is the first error and the ones above wrap it.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Signature(Struct, frozen=True, kw_only=True):
     role: Role = Role.CAUSE
     stage: Stage | None = None
     late: bool = False
+    nested: bool = False
 
 
 class MarkKind(StrEnum):
@@ -111,7 +113,7 @@ class Mark(Struct, frozen=True):
     """Lines that say nothing of a cause by themselves, but give names to it.
 
     Named groups: `test`, `file`, `line`, `expected`, `actual`, `code` (an exit status),
-    `holder` (a process id).
+    `signal` (the number of the one that ended a process), `within` (the class of a frame), `holder` (a process id).
     """
 
     kind: MarkKind

@@ -105,7 +105,7 @@ BUILDING = (
             r"\berror:.*\[-Werror[,=\]]",
             r"^nvcc (?:error|fatal)|internal compiler error",
         ),
-        "cmake --build build --parallel 1",
+        "make -j1 V=1  # with CMake: cmake --build build --verbose --parallel 1",
     ),
     _compiler(
         "linker",
@@ -119,7 +119,7 @@ BUILDING = (
             r"\berror LNK\d{4}\b|fatal error LNK\d{4}",
             r"collect2: (?:fatal )?error|error: linking with `\w+` failed|linker command failed",
         ),
-        "cmake --build build --verbose",
+        "make -j1 V=1  # with CMake: cmake --build build --verbose",
         0.92,
     ),
     _compiler(
@@ -190,7 +190,8 @@ BUILDING = (
         "JavaScript 빌드(webpack, vite, rollup)가 컴파일에 실패했습니다",
         (
             r"^(?:\S+ )?(?:Failed to compile|Compiled with errors|Build failed with [1-9]\d* errors?)|^webpack .*compiled with [1-9]\d* errors?",
-            r"^(?:ERROR in |Module not found: |Module parse failed)",
+            r"^Module not found: (?:Error: )?(?P<subject>\S.*)",
+            r"^(?:ERROR in |Module parse failed)",
             r"\[(?:vite|rollup|commonjs)[^\]]*\].*(?:Error|[Ff]ailed|could not)",
             r"(?i)^(?:✘|✗|error during build) \[?ERROR\]?|error during build:|RollupError:",
             r"Could not resolve \"|Rollup failed to resolve import",

@@ -190,12 +190,33 @@ CONNECTIONS = (
         ),
     ),
     Signature(
+        name="ssh-unreachable",
+        category=Category.NETWORK,
+        stage=Stage.RESOURCE,
+        weight=0.89,
+        patterns=(
+            r"ssh: connect to host (?P<subject>\S+) port \d+: |kex_exchange_identification: |ssh_exchange_identification: ",
+        ),
+        what=Text("a machine cannot be reached over SSH", "SSH로 장비에 연결할 수 없습니다"),
+        why=Text(
+            "The machine is down, its address or port is wrong, or a firewall stands between.",
+            "장비가 꺼져 있거나 주소/포트가 틀렸거나 방화벽이 막고 있습니다.",
+        ),
+        steps=(
+            Step(
+                Text("Try the port from the same place", "같은 위치에서 포트에 연결해 보세요"),
+                "nc -vz -w 5 HOST 22",
+            ),
+        ),
+    ),
+    Signature(
         name="connection-refused",
         category=Category.NETWORK,
         stage=Stage.SILENCE,
         role=Role.SYMPTOM,
         weight=0.62,
         patterns=(
+            r"dial (?:tcp|udp) (?P<subject>[\w.:\[\]-]+): connect: connection refused|Server (?P<subject2>\S+) is DOWN, reason: .*Connection refused",
             r"connect\(\) failed \(111: .*upstream: \"\w+://(?P<subject>[^/\"]+)",
             r"(?i)(?:connect(?:ion)?(?: to)? (?P<subject>\S+:\d+)?.*)?connection refused",
             r"ECONNREFUSED ?(?P<subject>[\w.:\[\]-]*:\d+)?|ConnectionRefusedError|ConnectException: Connection refused|actively refused it",
@@ -235,9 +256,10 @@ CONNECTIONS = (
         role=Role.SYMPTOM,
         weight=0.58,
         patterns=(
+            r"upstream timed out.* upstream: \"\w+://(?P<subject>[^/\"]+)",
             r"(?i)\b(?:connection|connect|read|request|operation|query|call|upstream|gateway|socket|i/o|response|dial)\b.{0,40}\btime(?:d)?[ -]?out\b",
             r"(?i)\btimed out\b|ETIMEDOUT|context deadline exceeded|DeadlineExceeded|DEADLINE_EXCEEDED|SocketTimeoutException|ReadTimeout|ConnectTimeout|ESOCKETTIMEDOUT|TimeoutException",
-            r"\b504 Gateway Time-?out|\bWORKER TIMEOUT \(pid:",
+            r"\b504 Gateway Time-?out",
         ),
         what=Text("an operation ran into its timeout", "작업이 제한 시간을 넘겼습니다"),
         why=Text(
@@ -248,6 +270,31 @@ CONNECTIONS = (
             Step(
                 Text("Measure how long the other side takes", "상대의 응답 시간을 측정하세요"),
                 "curl -s -o /dev/null -w '%{time_connect} %{time_total}\\n' URL",
+            ),
+        ),
+    ),
+    Signature(
+        name="worker-timeout",
+        category=Category.TIMEOUT,
+        stage=Stage.SILENCE,
+        weight=0.88,
+        patterns=(
+            r"(?:Hard|Soft) time limit \([\d.]+s\) exceeded for (?P<subject>\S+?)(?:\[|$)|\b(?:Soft)?TimeLimitExceeded\b",
+            r"\bWORKER TIMEOUT \(pid: ?\d+\)|worker .*(?:lockup|missed heartbeat|did not respond in time)",
+        ),
+        what=Text(
+            "a worker took longer than its supervisor allows and was ended",
+            "작업자가 허용 시간을 넘겨 관리자가 종료했습니다",
+        ),
+        why=Text(
+            "It waited for something that does not answer, or has more to do at once than the limit was made for; that it "
+            "was killed is the consequence.",
+            "응답하지 않는 것을 기다렸거나 한 번에 처리할 양이 한도보다 많습니다. 강제 종료는 그 결과입니다.",
+        ),
+        steps=(
+            Step(
+                Text("See where the worker stands while it hangs", "멈춰 있는 동안 작업자가 어디에 있는지 확인하세요"),
+                "py-spy dump --pid PID  # for the JVM: jstack PID",
             ),
         ),
     ),

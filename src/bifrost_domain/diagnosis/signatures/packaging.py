@@ -11,17 +11,42 @@ _MISSING = Text(
 )
 
 
-def _manager(name: str, tool: str, patterns: tuple[str, ...], command: str, weight: float = 0.86) -> Signature:
+def _manager(name: str, tool: str | Text, patterns: tuple[str, ...], command: str, weight: float = 0.86) -> Signature:
+    tool = tool if isinstance(tool, Text) else Text(tool, tool)
     return Signature(
         name=name,
         category=Category.DEPENDENCY_INSTALL,
         weight=weight,
         patterns=patterns,
-        what=Text(f"{tool} could not install dependencies", f"{tool} 의존성 설치에 실패했습니다"),
+        what=Text(f"{tool.en} could not install dependencies", f"{tool.ko} 의존성 설치에 실패했습니다"),
         why=_MISSING,
         steps=(
             Step(Text("Reproduce the dependency resolution", "의존성 해석을 재현하세요"), command),
             Step(Text("Compare the lock file with the last green build", "마지막 성공 빌드와 잠금 파일을 비교하세요")),
+        ),
+    )
+
+
+def _module(name: str, patterns: tuple[str, ...], command: str) -> Signature:
+    return Signature(
+        name=name,
+        category=Category.DEPENDENCY_INSTALL,
+        role=Role.SYMPTOM,
+        weight=0.6,
+        patterns=patterns,
+        what=Text("a module is not installed or cannot be found", "모듈이 설치되지 않았거나 찾을 수 없습니다"),
+        why=Text(
+            "The program imports a module that is not in its environment: it is missing from the dependencies, or the environment is the wrong one.",
+            "프로그램이 불러오는 모듈이 환경에 없습니다. 의존성에 빠졌거나 다른 환경에서 실행되었습니다.",
+        ),
+        steps=(
+            Step(
+                Text(
+                    "See whether it is installed where the program runs, and add it to the dependencies if not",
+                    "프로그램이 실행되는 환경에 설치되어 있는지 확인하고, 없으면 의존성에 추가하세요",
+                ),
+                command,
+            ),
         ),
     )
 
@@ -62,7 +87,7 @@ PACKAGING = (
     ),
     _manager(
         "bun",
-        "bun or deno",
+        Text("bun or deno", "bun/deno"),
         (
             r"^error: (?:lockfile had changes, but lockfile is frozen|No version matching|\S+ failed to resolve|GET https://registry)",
         ),
@@ -83,7 +108,7 @@ PACKAGING = (
     ),
     _manager(
         "uv",
-        "uv or poetry",
+        Text("uv or poetry", "uv/poetry"),
         (
             r"No solution found when resolving (?:dependencies|tool dependencies)",
             r"(?:×|x|error:) Failed to (?:build|download|fetch|resolve|prepare distributions|parse `)",
@@ -119,8 +144,9 @@ PACKAGING = (
     ),
     _manager(
         "maven-resolve",
-        "Maven or Gradle",
+        Text("Maven or Gradle", "Maven/Gradle"),
         (
+            r"Could not find artifact (?P<subject>[\w.:-]+)",
             r"Could not (?:resolve|find|transfer) (?:dependencies for project|all (?:files|artifacts|dependencies|task dependencies) for|artifact |(?P<subject>[\w.-]+:[\w.-]+:[\w.-]+))",
             r"Could not resolve (?:all )?(?:dependencies|artifacts)|Non-resolvable (?:parent POM|import POM)",
             r"Failed to (?:collect dependencies|read artifact descriptor)|was not found in https?://\S+ during a previous attempt",
@@ -161,7 +187,7 @@ PACKAGING = (
     ),
     _manager(
         "system-packages",
-        "the system package manager (apt, dnf, apk or brew)",
+        Text("the system package manager (apt, dnf, apk or brew)", "시스템 패키지 관리자(apt, dnf, apk, brew)의"),
         (
             r"E: (?:Unable to locate package|Package '.*' has no installation candidate|Unable to correct problems|Sub-process .* returned an error|Version '.*' for '.*' was not found)(?: (?P<subject>\S+))?",
             r"(?:unable to select packages|No match for argument|No package .* available|nothing provides |Unable to find a match)",
@@ -173,7 +199,10 @@ PACKAGING = (
     ),
     _manager(
         "haskell-elixir-deps",
-        "the dependency resolver (cabal, stack, hex, CocoaPods, SwiftPM, CPAN or pub)",
+        Text(
+            "the dependency resolver (cabal, stack, hex, CocoaPods, SwiftPM, CPAN or pub)",
+            "의존성 관리 도구(cabal, stack, hex, CocoaPods, SwiftPM, CPAN, pub)의",
+        ),
         (
             r"Could not resolve dependencies:|rejecting: |Error: While constructing the build plan|cabal: Could not resolve",
             r"\*\* \(Mix\) (?:Hex dependency resolution failed|Could not|Can't continue due to errors on dependencies)|Unchecked dependencies for environment",
@@ -207,23 +236,51 @@ PACKAGING = (
             ),
         ),
     ),
-    Signature(
-        name="python-import",
-        category=Category.DEPENDENCY_INSTALL,
-        role=Role.SYMPTOM,
-        weight=0.6,
-        patterns=(
-            r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<subject>[\w.]+)",
-            r"(?:Error: )?Cannot find (?:module|package) '(?P<subject>[^']+)'",
+    _module(
+        "python-import",
+        (r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<subject>[\w.]+)",),
+        "python -m pip show NAME; python -c 'import sys; print(sys.executable, sys.path)'",
+    ),
+    _module(
+        "node-import",
+        (
+            r"Cannot find (?:module|package) '(?P<subject>[^'./][^':]*|@[^']+)'",
+            r"\[ERR_MODULE_NOT_FOUND\]: Cannot find package '(?P<subject>[^']+)'",
+        ),
+        "npm ls NAME; npm install --dry-run NAME",
+    ),
+    _module(
+        "other-import",
+        (
             r"cannot load such file -- (?P<subject>\S+)|Class \"(?P<subject2>[\w\\]+)\" not found",
-            r"Can't locate (?P<subject>\S+\.pm) in @INC|ERR_MODULE_NOT_FOUND",
+            r"Can't locate (?P<subject>\S+\.pm) in @INC",
         ),
-        what=Text("a module is not installed or cannot be found", "모듈이 설치되지 않았거나 찾을 수 없습니다"),
+        "bundle check  # for PHP: composer install --dry-run; for Perl: cpanm --showdeps .",
+    ),
+    Signature(
+        name="node-path",
+        category=Category.APPLICATION_ERROR,
+        role=Role.SYMPTOM,
+        weight=0.68,
+        patterns=(r"Cannot find module '(?P<subject>(?:\.|/|[A-Za-z]:\\)[^']*)'",),
+        what=Text(
+            "a file of the project that is imported by its path is not there",
+            "경로로 불러오는 프로젝트의 파일이 없습니다",
+        ),
         why=Text(
-            "The program imports a module that is not in its environment: it is missing from the dependencies, or the environment is the wrong one.",
-            "프로그램이 불러오는 모듈이 환경에 없습니다. 의존성에 빠졌거나 다른 환경에서 실행되었습니다.",
+            "The path is misspelt (upper and lower case count), the file was moved or not committed, or a build did not "
+            "write it; no package is missing.",
+            "경로가 틀렸거나(대소문자 포함), 파일이 옮겨졌거나 커밋되지 않았거나, 빌드가 만들지 않았습니다. 패키지 문제는 아닙니다.",
         ),
-        steps=(Step(Text("List what is installed", "설치된 패키지를 확인하세요"), "python -m pip list  # or: npm ls"),),
+        steps=(
+            Step(
+                Text(
+                    "Compare the path with the files there, seen from the file that imports it",
+                    "불러오는 파일을 기준으로 경로와 실제 파일을 비교하세요",
+                ),
+                "git ls-files | grep -i NAME",
+            ),
+        ),
     ),
     Signature(
         name="import-name",

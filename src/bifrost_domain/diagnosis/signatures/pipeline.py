@@ -5,6 +5,22 @@
 from bifrost_domain.diagnosis.signature import Role, Signature, Step, Text
 from bifrost_domain.report import Category, Severity
 
+
+def _deployment(name: str, what: Text, patterns: tuple[str, ...], command: str, weight: float = 0.88) -> Signature:
+    return Signature(
+        name=name,
+        category=Category.CONFIGURATION,
+        weight=weight,
+        patterns=patterns,
+        what=what,
+        why=Text(
+            "The definition refers to something undeclared or invalid, or the target refused it.",
+            "정의가 선언되지 않았거나 잘못된 것을 참조하거나 대상이 거부했습니다.",
+        ),
+        steps=(Step(Text("Check it without applying it", "적용하지 않고 확인하세요"), command),),
+    )
+
+
 PIPELINE = (
     Signature(
         name="actions-missing",
@@ -143,7 +159,7 @@ PIPELINE = (
         ),
         what=Text(
             "git refuses to work because the checked-out directory belongs to another user (detected dubious ownership)",
-            "체크아웃된 디렉터리의 소유자가 달라 git이 동작을 거부했습니다(detected dubious ownership)",
+            "체크아웃된 디렉터리의 소유자가 달라 Git이 동작을 거부했습니다",
         ),
         why=Text(
             "The checkout was made by another user than the one who runs git here, as happens in containers. Tools that "
@@ -168,14 +184,12 @@ PIPELINE = (
         patterns=(
             r"fatal: Authentication failed for '(?P<subject>[^']+)'",
             r"fatal: could not read (?:Username|Password) for '(?P<subject>[^']+)'",
-            r"Permission denied \(publickey",
             r"remote: (?:Permission to (?P<subject>\S+) denied|Invalid username or (?:password|token)|Write access to repository not granted|Support for password authentication was removed)",
             r"protected branch hook declined|GH006: Protected branch|GH013: Repository rule violations",
-            r"Host key verification failed",
         ),
         what=Text(
             "git was refused access to the remote repository (permission)",
-            "git이 원격 저장소 접근을 거부당했습니다(권한)",
+            "Git이 원격 저장소 접근을 거부당했습니다(권한)",
         ),
         why=Text(
             "The key or token is missing, wrong or may not do this on the remote repository.",
@@ -185,6 +199,40 @@ PIPELINE = (
             Step(
                 Text("Check the access of this key or token", "이 키/토큰의 접근 권한을 확인하세요"),
                 "git ls-remote --heads origin",
+            ),
+        ),
+    ),
+    Signature(
+        name="ssh-auth",
+        category=Category.PERMISSION_OR_SECRET,
+        weight=0.9,
+        patterns=(
+            r"Permission denied \((?:publickey|gssapi|keyboard-interactive|password)|Too many authentication failures",
+            r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|No (?:\S+ )?host key is known for (?P<subject>\S+)",
+            r"UNPROTECTED PRIVATE KEY FILE|Load key \"(?P<subject>[^\"]+)\": |Permissions \d+ for '(?P<subject2>[^']+)' are too open",
+        ),
+        what=Text(
+            "SSH refused the key of the user or of the host (permission)",
+            "SSH가 사용자 키 또는 호스트 키를 거부했습니다(권한)",
+        ),
+        why=Text(
+            "The key is not offered, not known to the other side or readable by others, or the host shows another key "
+            "than before.",
+            "키가 제시되지 않았거나, 상대가 모르거나, 다른 사용자가 읽을 수 있거나, 호스트 키가 이전과 다릅니다.",
+        ),
+        steps=(
+            Step(
+                Text(
+                    "See which keys are offered and what is refused", "어떤 키가 제시되고 무엇이 거부되는지 확인하세요"
+                ),
+                "ssh -v -o BatchMode=yes USER@HOST true",
+            ),
+            Step(
+                Text(
+                    "Check the user, the authorized keys and the key file's permissions (600)",
+                    "사용자, 등록된 키, 키 파일의 권한(600)을 확인하세요",
+                ),
+                "ls -l ~/.ssh; ssh-add -l",
             ),
         ),
     ),
@@ -200,7 +248,7 @@ PIPELINE = (
         ),
         what=Text(
             "git cannot find the branch, tag or commit it was asked for",
-            "git이 요청한 브랜치, 태그 또는 커밋을 찾지 못했습니다",
+            "Git이 요청한 브랜치, 태그 또는 커밋을 찾지 못했습니다",
         ),
         why=Text(
             "The reference was deleted or force-pushed, or the checkout is too shallow to contain it.",
@@ -221,7 +269,7 @@ PIPELINE = (
             r"error: (?:could not apply|Your local changes .* would be overwritten)|error: patch failed: (?P<subject2>\S+)|! \[rejected\] .*(?:non-fast-forward|fetch first)",
         ),
         what=Text(
-            "git cannot merge or apply the change (conflict)", "git이 변경을 병합하거나 적용하지 못했습니다(충돌)"
+            "git cannot merge or apply the change (conflict)", "Git이 변경을 병합하거나 적용하지 못했습니다(충돌)"
         ),
         why=Text(
             "The change touches lines that were changed on the other side as well.", "양쪽에서 같은 줄을 바꾸었습니다."
@@ -339,11 +387,11 @@ PIPELINE = (
         weight=0.94,
         patterns=(
             r"dockerfile parse error|Dockerfile parse error|unknown instruction: (?P<subject>\S+)",
-            r"failed to compute cache key: .*|COPY failed: |ADD failed: |\"?/?\S+\"?: not found$.*",
-            r"failed to (?:read dockerfile|resolve source metadata for (?P<subject>\S+))|unable to prepare context|manifest unknown|no match for platform in manifest|exec format error",
-            r"Cannot connect to the Docker daemon|failed to create shim task|OCI runtime create failed",
+            r"failed to compute cache key: .*|COPY failed: |ADD failed: |failed to calculate checksum .*: not found$",
+            r"failed to (?:read dockerfile|resolve source metadata for (?P<subject>\S+))|unable to prepare context|no match for platform in manifest|exec format error",
+            r"failed to create shim task|OCI runtime create failed",
         ),
-        what=Text("docker cannot build or start the image", "docker가 이미지를 빌드하거나 시작하지 못했습니다"),
+        what=Text("Docker cannot build or start the image", "Docker가 이미지를 빌드하거나 시작하지 못했습니다"),
         why=Text(
             "The Dockerfile, its build context or the base image does not have what a step refers to.",
             "Dockerfile, 빌드 컨텍스트 또는 베이스 이미지에 단계가 참조하는 것이 없습니다.",
@@ -356,27 +404,108 @@ PIPELINE = (
         ),
     ),
     Signature(
-        name="terraform",
-        category=Category.CONFIGURATION,
-        weight=0.88,
+        name="image-missing",
+        category=Category.CONTAINER_BUILD,
+        weight=0.95,
         patterns=(
-            r"^│ Error: (?P<subject>.*)|^Error: (?:Unsupported (?:argument|block type)|Reference to undeclared|Failed to query available provider|Inconsistent dependency lock|Error acquiring the state lock|Invalid (?:reference|provider configuration))",
-            r"Error: (?:INSTALLATION|UPGRADE) FAILED: (?P<subject>.*)|Error: Failed to persist state|\[ERROR\] templates/|error converting YAML to JSON|execution error at \(|Error: unable to build kubernetes objects",
-            r"ERROR! .*(?:syntax error|couldn't resolve module)|fatal: \[[\w.-]+\]: (?:FAILED|UNREACHABLE)!",
+            r"manifest for (?P<subject>\S+) not found|manifest unknown|No such image: (?P<subject2>\S+)|(?P<subject3>\S+): failed to resolve source metadata for \S+: \S+: not found",
         ),
         what=Text(
-            "the infrastructure definition (terraform, helm or ansible) was rejected",
-            "인프라 정의(terraform, helm, ansible)가 거부되었습니다",
+            "the container image that is asked for is not in the registry",
+            "요청한 컨테이너 이미지가 레지스트리에 없습니다",
         ),
         why=Text(
-            "The definition refers to something undeclared or invalid, or the target refused it.",
-            "정의가 선언되지 않았거나 잘못된 것을 참조하거나 대상이 거부했습니다.",
+            "Its name or tag is misspelt, was never pushed or was removed.",
+            "이름이나 태그가 틀렸거나, 푸시된 적이 없거나, 삭제되었습니다.",
         ),
         steps=(
             Step(
-                Text("Validate it without applying", "적용하지 않고 검증하세요"), "terraform validate  # or: helm lint"
+                Text(
+                    "Check that the image's name and tag exist in the registry",
+                    "이미지 이름과 태그가 레지스트리에 있는지 확인하세요",
+                ),
+                "docker manifest inspect IMAGE",
             ),
         ),
+    ),
+    Signature(
+        name="docker-daemon",
+        category=Category.CONTAINER_BUILD,
+        weight=0.94,
+        patterns=(
+            r"Cannot connect to the Docker daemon|(?i:is the docker daemon running)|error during connect: .*docker",
+        ),
+        what=Text("the Docker daemon does not answer", "Docker 데몬이 응답하지 않습니다"),
+        why=Text(
+            "It is not running, or this user or container has no access to its socket.",
+            "실행 중이 아니거나, 이 사용자 또는 컨테이너가 소켓에 접근할 수 없습니다.",
+        ),
+        steps=(
+            Step(
+                Text(
+                    "See whether the daemon runs and which socket is used",
+                    "데몬의 실행 여부와 사용하는 소켓을 확인하세요",
+                ),
+                "docker context ls; docker info",
+            ),
+        ),
+    ),
+    Signature(
+        name="deploy-locked",
+        category=Category.CONFIGURATION,
+        weight=0.93,
+        patterns=(
+            r"(?P<subject>Error acquiring the state lock|another operation \(install/upgrade/rollback\) is in progress|state blob is already locked)",
+            r"Could not get lock (?P<subject>/var/lib/\S+)|Unable to acquire the dpkg frontend lock",
+        ),
+        what=Text(
+            "another run holds the lock of what is to be changed, or left it behind",
+            "다른 실행이 변경 대상의 잠금을 잡고 있거나 남겨 두었습니다",
+        ),
+        why=Text(
+            "Only one run may change it at a time: another is at work, or was stopped before it could release its lock.",
+            "한 번에 하나만 변경할 수 있습니다. 다른 실행이 진행 중이거나 잠금을 풀기 전에 중단되었습니다.",
+        ),
+        steps=(
+            Step(
+                Text(
+                    "See who holds the lock and whether that run is still at work, before anybody removes it",
+                    "잠금을 제거하기 전에 누가 잡고 있고 아직 실행 중인지 확인하세요",
+                ),
+                "helm history RELEASE  # for Terraform: Who and Created of the lock's info; for apt: lsof FILE",
+            ),
+        ),
+    ),
+    _deployment(
+        "terraform",
+        Text(
+            "Terraform rejected or could not apply the definition", "Terraform이 정의를 거부했거나 적용하지 못했습니다"
+        ),
+        (
+            r"^│ Error: (?P<subject>.*)|^Error: (?:Unsupported (?:argument|block type)|Reference to undeclared|Failed to query available provider|Inconsistent dependency lock|Invalid (?:reference|provider configuration))|Error: Failed to persist state",
+        ),
+        "terraform validate",
+    ),
+    _deployment(
+        "helm",
+        Text(
+            "Helm or kubectl rejected or could not apply the manifests",
+            "Helm 또는 kubectl이 매니페스트를 거부했거나 적용하지 못했습니다",
+        ),
+        (
+            r"Error: (?:INSTALLATION|UPGRADE) FAILED: (?P<subject>.*)|\[ERROR\] templates/|error converting YAML to JSON|execution error at \(|Error: unable to build kubernetes objects",
+        ),
+        "helm lint CHART  # for manifests: kubectl diff -f FILE",
+        0.86,
+    ),
+    _deployment(
+        "ansible",
+        Text("an Ansible task failed", "Ansible 작업이 실패했습니다"),
+        (
+            r"ERROR! .*(?:syntax error|couldn't resolve module)|fatal: \[[\w.-]+\]: (?:FAILED|UNREACHABLE)!.*\"msg\": \"(?P<subject>[^\"]+)|fatal: \[(?P<subject2>[\w.-]+)\]: (?:FAILED|UNREACHABLE)!",
+        ),
+        "ansible-playbook PLAYBOOK --check --diff -v",
+        0.8,
     ),
     Signature(
         name="command-not-found",
@@ -398,8 +527,8 @@ PIPELINE = (
         steps=(
             Step(
                 Text(
-                    "Install the tool in an earlier step, or check the PATH",
-                    "이전 단계에서 도구를 설치하거나 PATH를 확인하세요",
+                    "Install the program, or check the PATH of the user or step that runs it",
+                    "프로그램을 설치하거나, 실행하는 사용자 또는 단계의 PATH를 확인하세요",
                 ),
                 'command -v TOOL; echo "$PATH"',
             ),

@@ -94,8 +94,8 @@ RESOURCES = (
             r"(?i)exit(?:ed)?(?: with)?(?: code| status|Code)?[ :=\"]*137\b|(?:exit code|status|errorlevel):? 137\b|code=killed, status=9|^Killed$|signal: 9, SIGKILL|signal: killed|^\S+: line \d+:\s+\d+ Killed\b",
         ),
         what=Text(
-            "a process was killed (exit code 137, SIGKILL), most likely for want of memory",
-            "프로세스가 메모리 부족으로 보이는 강제 종료를 당했습니다(종료 코드 137, SIGKILL)",
+            "a process was killed from outside (SIGKILL), most likely for want of memory",
+            "프로세스가 강제로 종료되었습니다(SIGKILL). 메모리 부족일 가능성이 큽니다",
         ),
         why=Text(
             "Someone sent SIGKILL: the kernel when memory ran out, or a supervisor after a grace period.",
@@ -119,7 +119,7 @@ RESOURCES = (
             r"flood stage disk watermark|high disk watermark .* exceeded|disk resource limit alarm set|You are running out of disk space|out of disk space|HINT:  Check free disk space",
             r"could not (?:extend|write to) file \"(?P<subject>[^\"]+)\": wrote only \d+ of \d+ bytes",
         ),
-        what=Text("the disk is full (no space left on device)", "디스크가 가득 찼습니다(no space left on device)"),
+        what=Text("the disk is full (no space left on device)", "디스크가 가득 찼습니다"),
         why=Text(
             "No more can be written: data, logs, images or inodes used it up. What failed afterwards failed for that reason.",
             "더 이상 쓸 수 없습니다. 데이터, 로그, 이미지 또는 inode가 소진되었습니다. 이후의 실패는 그 결과입니다.",
@@ -172,7 +172,7 @@ RESOURCES = (
         ),
         what=Text(
             "a limit on open files, watches or processes was reached (too many open files)",
-            "열린 파일/감시/프로세스 수 한도에 도달했습니다(too many open files)",
+            "열린 파일/감시/프로세스 수 한도에 도달했습니다",
         ),
         why=Text(
             "The process holds more than its limit allows: the limit is low for the load, or files and sockets are not closed.",
@@ -195,7 +195,7 @@ RESOURCES = (
             r"PERMISSION_DENIED|Permission '(?P<subject>[\w.]+)' denied|does not have (?P<subject2>[\w.]+) access|NoCredentialProviders|Unable to locate credentials|Could not load the default credentials|CredentialsProviderError|NoCredentialsError",
             r"cannot (?:get|list|watch|create|update|patch|delete) resource \"(?P<subject>[\w./]+)\"|\(Forbidden\)|forbidden: User \"",
         ),
-        what=Text("the identity lacks a permission (access denied)", "계정에 권한이 없습니다(access denied)"),
+        what=Text("the identity lacks a permission (access denied)", "계정에 권한이 없습니다"),
         why=Text(
             "The role or credentials in use may not do this, or they are missing or expired.",
             "사용 중인 역할/자격 증명에 권한이 없거나, 없거나, 만료되었습니다.",
@@ -239,7 +239,7 @@ RESOURCES = (
         ),
         what=Text(
             "the operating system denied access to a file or device",
-            "운영체제가 파일/장치 접근을 거부했습니다(permission denied)",
+            "운영체제가 파일/장치 접근을 거부했습니다",
         ),
         why=Text(
             "The user the program runs as may not use the file, directory, port or device.",

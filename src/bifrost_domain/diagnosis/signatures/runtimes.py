@@ -73,7 +73,7 @@ RUNTIMES = (
         weight=0.66,
         role=Role.SYMPTOM,
         patterns=(
-            r"^(?:E\s+)?(?P<subject>(?:\w+\.)*(?:KeyError|ValueError|TypeError|AttributeError|IndexError|NameError|RuntimeError|ZeroDivisionError|UnicodeDecodeError|UnicodeEncodeError|RecursionError|FileNotFoundError|NotImplementedError|OSError|JSONDecodeError|StopIteration|AssertionError|DeprecationWarning|UnboundLocalError|ValidationError))(?:: |$)",
+            r"^(?:E\s+)?(?P<subject>(?:\w+\.)*(?:KeyError|ValueError|TypeError|AttributeError|IndexError|NameError|RuntimeError|ZeroDivisionError|UnicodeDecodeError|UnicodeEncodeError|RecursionError|FileNotFoundError|NotImplementedError|OSError|JSONDecodeError|StopIteration|AssertionError|DeprecationWarning|UnboundLocalError|ValidationError)(?:: .*)?)$",
             r"^Traceback \(most recent call last\):",
         ),
         what=Text(
@@ -92,14 +92,16 @@ RUNTIMES = (
         weight=0.64,
         role=Role.SYMPTOM,
         patterns=(
-            r"\b(?P<subject>java\.lang\.(?:NullPointerException|IllegalStateException|IllegalArgumentException|ClassCastException|ArrayIndexOutOfBoundsException|IndexOutOfBoundsException|NumberFormatException|UnsupportedOperationException|ArithmeticException|StackOverflowError|NoSuchMethodError|NoClassDefFoundError|ClassNotFoundException|ExceptionInInitializerError|UnsatisfiedLinkError))",
-            r"^Exception in thread \"[^\"]*\" (?P<subject>[\w.$]+)|APPLICATION FAILED TO START|(?P<subject2>BeanCreationException|UnsatisfiedDependencyException|NoSuchBeanDefinitionException)|UncaughtException",
-            r"^Caused by: (?P<subject>(?:[a-z]\w*\.)+\w+(?:Exception|Error))",
+            r"\b(?P<subject>java\.lang\.(?:NullPointerException|IllegalStateException|IllegalArgumentException|ClassCastException|ArrayIndexOutOfBoundsException|IndexOutOfBoundsException|NumberFormatException|UnsupportedOperationException|ArithmeticException|StackOverflowError|NoSuchMethodError|NoClassDefFoundError|ClassNotFoundException|ExceptionInInitializerError|UnsatisfiedLinkError)(?:: .*)?)",
+            r"^Exception in thread \"[^\"]*\" (?P<subject>[\w.$]+(?:: .*)?)|APPLICATION FAILED TO START|(?P<subject2>BeanCreationException|UnsatisfiedDependencyException|NoSuchBeanDefinitionException)|UncaughtException",
+            r"^Caused by: (?P<subject>(?:[a-z]\w*\.)+\w+(?:Exception|Error)(?:: .*)?)",
+            r"^(?P<subject>(?:com|org|net|io|de|fr|uk|nl|ch|eu|kr|jp|cn|dev|app|edu|gov)\.(?:[a-z]\w*\.)+[A-Z][\w$]*(?:Exception|Error)(?:: .*)?)$",
         ),
+        nested=True,
         what=Text("a JVM program threw an unhandled exception", "JVM 프로그램에서 처리되지 않은 예외가 발생했습니다"),
         why=Text(
-            "The deepest “Caused by” of the trace is the first error; the ones above wrap it.",
-            "스택에서 가장 깊은 “Caused by”가 첫 오류이고 위의 것은 감싼 것입니다.",
+            "It was thrown in code and nothing caught it; the first frame of the project's own code below it is where.",
+            "코드에서 던져진 뒤 잡히지 않았습니다. 그 아래 프로젝트 코드의 첫 프레임이 그 위치입니다.",
         ),
         steps=(_READ,),
     ),
@@ -110,8 +112,8 @@ RUNTIMES = (
         weight=0.66,
         role=Role.SYMPTOM,
         patterns=(
-            r"^(?:Uncaught |\[?UnhandledPromiseRejection\S* ?)?(?P<subject>(?:Type|Reference|Range|Syntax)Error)(?: \[\w+\])?: ",
-            r"UnhandledPromiseRejection|Uncaught(?:Exception)?(?: \w*Error|:)|triggerUncaughtException|Node\.js v\d+\.\d+\.\d+$|Cannot read propert(?:y|ies) of (?:undefined|null)|throw er; // Unhandled 'error' event",
+            r"^(?:Uncaught |\[?UnhandledPromiseRejection\S* ?)?(?P<subject>(?:Type|Reference|Range|Syntax)Error(?: \[\w+\])?: .*)",
+            r"UnhandledPromiseRejection|^(?:error: )?Uncaught(?: \(in promise\))?(?: \w*Error|:)|uncaughtException|triggerUncaughtException|Node\.js v\d+\.\d+\.\d+$|Cannot read propert(?:y|ies) of (?:undefined|null)|throw er; // Unhandled 'error' event",
         ),
         what=Text(
             "a JavaScript program stopped with an unhandled error",
@@ -131,9 +133,9 @@ RUNTIMES = (
         role=Role.SYMPTOM,
         patterns=(
             r"PHP (?:Fatal error|Warning):\s+(?P<subject>.*)|PHP message: |Uncaught (?:Error|Exception|\w+Exception|\\?\w+Error)\b|^Fatal error: ",
-            r"^Unhandled exception[.:]? (?P<subject>(?:\w+\.)+\w+|\w+(?:Exception|Error)\b)|Unhandled exception\. (?P<subject2>System\.\w+)|System\.(?P<subject3>NullReferenceException|InvalidOperationException|ArgumentException|AggregateException)",
+            r"^Unhandled exception[.:]? (?P<subject>(?:(?:\w+\.)+\w+|\w+(?:Exception|Error)\b).*)|(?P<subject2>\bSystem(?:\.\w+)*\.\w+Exception(?: \(0x\w+\))?: .*)|\bSystem\.(?P<subject3>(?:NullReference|InvalidOperation|Argument|Aggregate)Exception)",
             r"^(?P<file>\S+): line \d+: (?P<subject>\w+: (?:unbound variable|parameter null or not set|bad substitution|readonly variable)|syntax error .*)",
-            r"\.rb:\d+:in .*: .*\((?P<subject>[A-Z]\w*(?:::\w+)*(?:Error|Exception)?)\)|\b(?P<subject2>NoMethodError|ActionView::Template::Error|ActiveRecord::\w+|ArgumentError|NameError)\b",
+            r"\.rb:\d+:in [^:]*: (?P<subject>.*\([A-Z]\w*(?:::\w+)*(?:Error|Exception)?\))|\b(?P<subject2>(?:[A-Z]\w*::)*\w*Error \(.*\)):?$|\b(?P<subject3>NoMethodError|ActionView::Template::Error|ActiveRecord::\w+|ArgumentError|NameError)\b",
             r"\*\* \((?P<subject>EXIT|MatchError|FunctionClauseError|ArgumentError|KeyError|RuntimeError|DBConnection\.\w+)[^)]*\)|GenServer .* terminating|CRASH REPORT",
         ),
         what=Text("a program stopped with an unhandled error", "프로그램이 처리되지 않은 오류로 멈췄습니다"),

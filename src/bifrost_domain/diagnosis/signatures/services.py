@@ -210,7 +210,7 @@ SERVICES = (
         stage=Stage.SATURATION,
         weight=0.82,
         patterns=(
-            r"LEADER_NOT_AVAILABLE|NotLeaderForPartition|NOT_ENOUGH_REPLICAS|NotEnoughReplicas|UNKNOWN_TOPIC_OR_PARTITION|Broker may not be available|brokers? (?:are )?down|OffsetOutOfRange|CommitFailedException|RecordTooLargeException|MESSAGE_TOO_LARGE|Expiring \d+ record\(s\) for (?P<subject>\S+)|ISR.*(?:shrink|Shrinking)",
+            r"LEADER_NOT_AVAILABLE|NotLeaderForPartition|NOT_ENOUGH_REPLICAS|NotEnoughReplicas|UNKNOWN_TOPIC_OR_PARTITION|Broker may not be available|brokers? (?:are )?down|OffsetOutOfRange|RecordTooLargeException|MESSAGE_TOO_LARGE|Expiring \d+ record\(s\) for (?P<subject>\S+)|ISR.*(?:shrink|Shrinking)",
             r"PRECONDITION_FAILED - |RESOURCE_LOCKED - |NOT_FOUND - no (?:queue|exchange) '(?P<subject>[^']+)'|connection_closed_abruptly|missed heartbeats from client|CHANNEL_ERROR|unacked.*limit|Mnesia.*(?:partitioned|inconsistent)|partitioned network|handshake_timeout",
             r"cluster_block_exception|all shards failed|NoNodeAvailableException|master_not_discovered|circuit_breaking_exception",
         ),
@@ -233,7 +233,7 @@ SERVICES = (
         name="image-pull",
         category=Category.KUBERNETES,
         stage=Stage.RESOURCE,
-        weight=0.9,
+        weight=0.95,
         patterns=(
             r"ImagePullBackOff|ErrImagePull|Failed to pull image \"(?P<subject>[^\"]+)\"|InvalidImageName|Back-off pulling image \"(?P<subject2>[^\"]+)\"|ErrImageNeverPull",
         ),
@@ -244,8 +244,25 @@ SERVICES = (
         ),
         steps=(
             Step(
-                Text("Read the pull error in the events", "이벤트의 pull 오류를 확인하세요"),
+                Text(
+                    "Read what the registry answered in the pod's events",
+                    "파드 이벤트에서 레지스트리의 응답을 확인하세요",
+                ),
                 "kubectl describe pod POD | sed -n '/Events/,$p'",
+            ),
+            Step(
+                Text(
+                    "Check that the image's name and tag exist in the registry",
+                    "이미지 이름과 태그가 레지스트리에 있는지 확인하세요",
+                ),
+                "docker manifest inspect IMAGE",
+            ),
+            Step(
+                Text(
+                    "For a private registry, check the pull secret the pod names",
+                    "비공개 레지스트리라면 파드가 가리키는 pull secret을 확인하세요",
+                ),
+                "kubectl get pod POD -o jsonpath='{.spec.imagePullSecrets}'",
             ),
         ),
     ),
@@ -334,8 +351,38 @@ SERVICES = (
         ),
         steps=(
             Step(
-                Text("Read the container's log from before the restart", "재시작 전의 컨테이너 로그를 확인하세요"),
-                "kubectl logs POD --previous",
+                Text(
+                    "Read the container's log of the time when the probe failed",
+                    "프로브가 실패한 시각의 컨테이너 로그를 확인하세요",
+                ),
+                "kubectl logs POD --since=15m  # after a restart: --previous",
+            ),
+        ),
+    ),
+    Signature(
+        name="rollout-timeout",
+        category=Category.TIMEOUT,
+        stage=Stage.SURFACE,
+        weight=0.9,
+        patterns=(
+            r"Error: (?:INSTALLATION|UPGRADE) FAILED: .*(?:timed out waiting for the condition|context deadline exceeded)|^error: timed out waiting for the condition",
+            r"deployment \"(?P<subject>[^\"]+)\" exceeded its progress deadline|ProgressDeadlineExceeded",
+        ),
+        what=Text(
+            "a rollout did not become ready in the time it was given",
+            "배포가 주어진 시간 안에 준비되지 않았습니다",
+        ),
+        why=Text(
+            "The manifests were accepted; the pods did not start or did not pass their probes. Why stands in their events.",
+            "매니페스트는 받아들여졌지만 파드가 시작되지 않았거나 프로브를 통과하지 못했습니다. 이유는 파드의 이벤트에 있습니다.",
+        ),
+        steps=(
+            Step(
+                Text(
+                    "Find the pods that are not ready and read their events",
+                    "준비되지 않은 파드를 찾아 이벤트를 확인하세요",
+                ),
+                "kubectl get pods; kubectl get events --sort-by=.lastTimestamp | tail -20",
             ),
         ),
     ),
@@ -346,7 +393,7 @@ SERVICES = (
         role=Role.SYMPTOM,
         weight=0.6,
         patterns=(
-            r"CrashLoopBackOff|Back-off restarting failed container(?: (?P<subject>\S+))?|restarting failed container|Start request repeated too quickly|exited too quickly|BACKOFF\s+Exited",
+            r"CrashLoopBackOff|Back-off restarting failed container(?: (?P<subject>\S+))?|restarting failed container",
         ),
         what=Text(
             "a program ends again and again right after its start (crash loop)",
@@ -359,6 +406,111 @@ SERVICES = (
         steps=(
             Step(
                 Text("Read the log of the run before", "이전 실행의 로그를 확인하세요"), "kubectl logs POD --previous"
+            ),
+        ),
+    ),
+    Signature(
+        name="restart-loop",
+        category=Category.CRASH,
+        stage=Stage.SURFACE,
+        role=Role.SYMPTOM,
+        weight=0.6,
+        patterns=(
+            r"(?P<subject>[\w@.\\-]+\.service): (?:Start request repeated too quickly|Failed with result 'start-limit-hit')|exited too quickly|BACKOFF\s+Exited",
+        ),
+        what=Text(
+            "a service ends again and again right after its start, until its supervisor gives up",
+            "서비스가 시작 직후 반복해서 종료되어 관리자가 재시작을 포기했습니다",
+        ),
+        why=Text(
+            "Each start fails; the reason stands in what the service itself wrote before it ended.",
+            "시작할 때마다 실패합니다. 이유는 종료 직전에 서비스가 남긴 로그에 있습니다.",
+        ),
+        steps=(
+            Step(
+                Text("Read the service's own log of the last start", "마지막 시작 때의 서비스 로그를 확인하세요"),
+                "journalctl -u UNIT -b -n 100  # or: supervisorctl tail PROGRAM stderr",
+            ),
+        ),
+    ),
+    Signature(
+        name="unit-exec",
+        category=Category.CONFIGURATION,
+        stage=Stage.RESOURCE,
+        weight=0.9,
+        patterns=(
+            r"Failed (?:to locate executable|at step [A-Z_]+ spawning) (?P<subject>\S+): ",
+            r"Changing to the requested working directory failed|Failed to determine user credentials|Failed to load environment files|Unit (?P<subject>\S+) (?:not found|has a bad unit file setting)",
+            r"code=exited, status=2(?:0\d|1\d|2\d|3\d|4[0-3])/[A-Z_]+",
+        ),
+        what=Text(
+            "systemd cannot start the program as its unit says",
+            "systemd가 유닛에 적힌 대로 프로그램을 시작하지 못했습니다",
+        ),
+        why=Text(
+            "The unit names a program, directory, user or file that is not there or may not be used; the program itself "
+            "never ran.",
+            "유닛이 가리키는 프로그램, 디렉터리, 사용자 또는 파일이 없거나 쓸 수 없습니다. 프로그램은 실행되지 않았습니다.",
+        ),
+        steps=(
+            Step(
+                Text(
+                    "Compare what the unit names with what is there", "유닛이 가리키는 것과 실제로 있는 것을 비교하세요"
+                ),
+                "systemctl cat UNIT; systemd-analyze verify UNIT",
+            ),
+        ),
+    ),
+    Signature(
+        name="kafka-rebalance",
+        category=Category.DATABASE,
+        stage=Stage.CONTENTION,
+        weight=0.9,
+        patterns=(
+            r"consumer poll timeout has expired|CommitFailedException|(?:Offset commit|Heartbeat) failed.*(?:not aware of this member|rebalanc)|kicked out of the group|maximum poll interval \(\d+ms\) exceeded",
+            r"Member (?P<subject>\S+) (?:in group \S+ )?has failed, removing it from the group|group (?:is rebalancing|has already rebalanced)|MAXPOLL\|",
+        ),
+        what=Text(
+            "a Kafka consumer polled too late and was put out of its group (rebalance)",
+            "Kafka 컨슈머가 제때 poll하지 못해 그룹에서 제외되었습니다(리밸런스)",
+        ),
+        why=Text(
+            "Handling one batch took longer than the group waits between two polls, so that its partitions went to others "
+            "and its offsets could not be committed.",
+            "한 묶음을 처리하는 시간이 그룹의 poll 대기 한도보다 길어, 파티션이 다른 컨슈머로 넘어가고 오프셋을 커밋하지 못했습니다.",
+        ),
+        steps=(
+            Step(
+                Text("Look at the group's members and lag", "그룹의 구성원과 지연을 확인하세요"),
+                "kafka-consumer-groups.sh --describe --group GROUP --bootstrap-server HOST:9092",
+            ),
+            Step(
+                Text(
+                    "Make a batch shorter (max.poll.records) or allow it more time (max.poll.interval.ms)",
+                    "묶음을 줄이거나(max.poll.records) 시간을 늘리세요(max.poll.interval.ms)",
+                )
+            ),
+        ),
+    ),
+    Signature(
+        name="clock-skew",
+        category=Category.CONFIGURATION,
+        stage=Stage.RESOURCE,
+        weight=0.88,
+        patterns=(
+            r"RequestTimeTooSkewed|KRB_AP_ERR_SKEW|(?i:clock skew (?:too great|detected|exceed)|request time and the current time is too large)|the clock difference against peer",
+            r"(?i)system clock wrong by (?P<subject>-?[\d.]+ seconds)|can't synchroni[sz]e: no (?:selectable sources|majority)|no server suitable for synchronization|time (?:has been changed|jumped) by|clock is (?:out of sync|not synchroni[sz]ed)",
+            r"(?i)(?:token|jwt|assertion|certificate)\b.*\b(?:used before issued|issued in the future|not valid yet)",
+        ),
+        what=Text("the clock of this machine is wrong", "이 장비의 시계가 맞지 않습니다"),
+        why=Text(
+            "Signatures, tokens and certificates carry times; others refuse what seems too old or not yet valid.",
+            "서명, 토큰, 인증서에는 시각이 들어 있어, 상대가 너무 오래되었거나 아직 유효하지 않은 것으로 보고 거부합니다.",
+        ),
+        steps=(
+            Step(
+                Text("See how far the clock is off and whether it is kept", "시계의 오차와 동기화 상태를 확인하세요"),
+                "chronyc tracking || timedatectl timesync-status",
             ),
         ),
     ),
@@ -385,7 +537,7 @@ SERVICES = (
         patterns=(
             r"(?i)(?:missing|undefined|unset) (?:required )?(?:environment|env|config(?:uration)?) ?(?:variable|var|setting|key|value|property)s?:? ?['\"`]?(?P<subject>[\w.]+)?",
             r"(?i)(?:environment variable|env var|setting|configuration key|property) ['\"`]?(?P<subject>[\w.]+)['\"`]? (?:is |was )?(?:not (?:set|defined|found|provided)|must be set|required|missing|empty)",
-            r"KeyError: '(?P<subject>[A-Z][A-Z0-9_]{3,})'|Could not resolve placeholder '(?P<subject2>[^']+)'|(?P<subject3>[A-Z][A-Z0-9_]{4,}) (?:is not set|must be set|is required|environment variable not)",
+            r"KeyError: '(?P<subject>[A-Z][A-Z0-9]*_[A-Z0-9_]+)'|Could not resolve placeholder '(?P<subject2>[^']+)'|(?P<subject3>[A-Z][A-Z0-9_]{4,}) (?:is not set|must be set|is required|environment variable not)",
             r"ImproperlyConfigured|ConfigurationError|InvalidConfigurationPropertyValueException|ConfigurationPropertiesBindException|BindException: Failed to bind properties|pydantic\S*ValidationError: \d+ validation errors? for \w*(?:Settings|Config)",
         ),
         what=Text("a setting the program needs is missing or wrong", "프로그램에 필요한 설정이 없거나 잘못되었습니다"),

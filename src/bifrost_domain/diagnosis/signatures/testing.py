@@ -249,11 +249,9 @@ TESTING = (
         name="go-race",
         category=Category.TEST_FAILURE,
         role=Role.VERDICT,
-        weight=0.9,
+        weight=0.98,
         patterns=(r"WARNING: DATA RACE", r"race detected during execution of test", r"WARNING: ThreadSanitizer: "),
-        what=Text(
-            "the race detector found a data race (DATA RACE)", "경쟁 상태 검출기가 데이터 경쟁(DATA RACE)을 찾았습니다"
-        ),
+        what=Text("the race detector found a data race (DATA RACE)", "경쟁 상태 검출기가 데이터 경쟁을 찾았습니다"),
         why=Text(
             "Two goroutines or threads used the same memory without synchronisation, and at least one of them wrote.",
             "두 고루틴 또는 스레드가 동기화 없이 같은 메모리를 사용했고 적어도 하나가 썼습니다.",
@@ -303,7 +301,7 @@ TESTING = (
         what=Text(
             "a trybuild or ui test (compile_fail) got another compile error than the expected one: expected vs actual "
             "compiler output differ",
-            "trybuild/ui 테스트(compile_fail)에서 컴파일러 출력이 기대한 오류와 다릅니다(expected vs actual)",
+            "trybuild/ui 테스트(compile_fail)에서 컴파일러 출력이 기대한 오류와 다릅니다",
         ),
         why=Text(
             "The compiler's diagnostics changed, as they do with a new toolchain or a changed macro, and the stored "
