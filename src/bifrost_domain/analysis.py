@@ -463,7 +463,7 @@ class Analyst:
                 metric=metric,
                 severity=analysis.report.severity,
                 masked=analysis.redactions.by_kind,
-                sought=bool(runs) and request.use_cache,
+                sought=any(run.sought for run in runs),
             )
         )
         yield Finished(analysis=analysis, failed=tuple(intake.failed))
@@ -504,7 +504,8 @@ class Analyst:
     ) -> None:
         """A failure is counted too; where that fails as well, the failure itself is what matters."""
         metric = self._metric(request, runs, digest, began, error=error)
-        self._observe(Analysed(metric=metric, masked=digest.redactions.by_kind, sought=request.use_cache))
+        sought = any(run.sought for run in runs)
+        self._observe(Analysed(metric=metric, masked=digest.redactions.by_kind, sought=sought))
         if request.remember:
             with suppress(StorageUnavailable):
                 await (await self._open_storage()).metrics.add(metric)
@@ -905,6 +906,7 @@ class _Run:
         self._grounded: Grounded
         self._truncated = False
         self._hit = False
+        self.sought = False
         self._asked_at: float | None = None
         self._remote = analyst._remote(name, request.model)
         self._probes = False
@@ -937,6 +939,7 @@ class _Run:
         key = analyst._key(request, identity, self.digest)
 
         async def lookup() -> CachedReport | None:
+            self.sought = True
             return await analyst._cached(key)
 
         if self._reuse(await lookup(), prompt):

@@ -23,7 +23,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 class _Formatter(logging.Formatter):
-    """`masked` takes secrets out of a line."""
+    """`masked` takes secrets out of a text of any number of lines."""
 
     def __init__(self, masked: Callable[[str], str], *, as_json: bool) -> None:
         super().__init__()
@@ -32,7 +32,10 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-        extra = {name: self._clean(value) if isinstance(value, str) else value for name, value in extra.items()}
+        extra = {
+            name: value if value is None or isinstance(value, bool | int | float) else self._clean(str(value))
+            for name, value in extra.items()
+        }
         message = self._clean(record.getMessage())
         row: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC)
@@ -48,12 +51,12 @@ class _Formatter(logging.Formatter):
         if record.exc_info:
             row["exception"] = self._clean("".join(traceback.format_exception(*record.exc_info)))
         if self._as_json:
-            return json.dumps(row, ensure_ascii=False, default=str)
+            return json.dumps(row, ensure_ascii=False)
         rest = " ".join(f"{name}={value}" for name, value in row.items() if name not in ("time", "level", "message"))
-        return f"{row['time']} {record.levelname:7} {message}  {rest}".rstrip()
+        return f"{row['time']} {record.levelname:7} {message}  {rest}".rstrip().replace("\n", "\n    ")
 
     def _clean(self, text: str) -> str:
-        return "\n".join(self._masked(line) for line in safe(text).split("\n"))
+        return self._masked(safe(text))
 
 
 class AccessLog:
@@ -105,6 +108,8 @@ def configure(level: str, masked: Callable[[str], str], stream: TextIO | None = 
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(masked, as_json=not stream.isatty()))
+    # A wrong call would be told with its arguments as they are.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

@@ -15,12 +15,16 @@ from bifrost_entrypoints.logs import AccessLog, configure, request_id
 REDACTOR = Redactor(b"k" * 32)
 
 
+def masked(text: str) -> str:
+    return "\n".join(line.text for line in REDACTOR.lines(text.split("\n")))
+
+
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before = root.handlers, root.level
     stream = io.StringIO()
-    configure("info", lambda line: REDACTOR.line(line).text, stream)
+    configure("info", masked, stream)
     yield stream
     root.handlers, root.level = before
 
@@ -58,13 +62,29 @@ def test_secrets_and_escapes_go_from_messages_fields_and_tracebacks(stream: io.S
     assert "ValueError" in str(record["exception"])
 
 
+def test_what_is_no_text_is_masked_too_and_a_wrong_call_shows_nothing(
+    stream: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "hunter2" * 3
+    logging.getLogger("bifrost.api").warning("odd", extra={"more": {"password": f"password={secret}"}})
+    logging.getLogger("bifrost.api").warning("%d", f"password={secret}")
+    assert secret not in stream.getvalue() + capsys.readouterr().err
+
+
+def test_a_private_key_of_several_lines_is_masked(stream: io.StringIO) -> None:
+    begin, end = (f"-----{word} RSA PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    body = "MIIEowIBAAKCAQEAq7" * 3
+    logging.getLogger("bifrost.api").warning("%s", "\n".join([begin, body, body, end]))
+    assert body not in stream.getvalue()
+
+
 @given(st.text(max_size=100))
 def test_any_message_is_one_line_of_json(text: str) -> None:
     stream = io.StringIO()
     root = logging.getLogger()
     before = root.handlers, root.level
     try:
-        configure("info", lambda line: REDACTOR.line(line).text, stream)
+        configure("info", masked, stream)
         logging.getLogger("bifrost.api").info("%s", text)
     finally:
         root.handlers, root.level = before

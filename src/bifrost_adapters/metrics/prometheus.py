@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +27,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.process_collector import ProcessCollector
 
+from bifrost_domain.analysis import HEURISTIC_MODEL
 from bifrost_domain.errors import BifrostError, ConfigurationError
 from bifrost_domain.metrics import RunOutcome
 from bifrost_domain.observations import (
@@ -48,6 +50,7 @@ __all__ = ["Options", "open"]
 
 OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
+STATUSES = frozenset({*range(100, 600), *range(1000, 1016), *range(4400, 4600)})
 _KIND = re.compile(r"[a-z0-9_-]{1,40}")
 MOST_KINDS = 200
 """Kinds of secrets, and routes, that are told apart: those of this program are far fewer."""
@@ -78,9 +81,11 @@ async def open(options: Options) -> AsyncIterator[Metrics]:
         )
     # Their series would double the number of all others.
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    yield _Prometheus(options)
-    if shared:
-        mark_process_dead(os.getpid(), options.directory)  # type: ignore[no-untyped-call]
+    try:
+        yield _Prometheus(options)
+    finally:
+        if shared:
+            mark_process_dead(os.getpid(), options.directory)  # type: ignore[no-untyped-call]
 
 
 class _Prometheus:
@@ -88,7 +93,7 @@ class _Prometheus:
         self._registry = registry = CollectorRegistry()
         self._directory = options.directory
         self._providers = frozenset(options.providers) | {"heuristic"}
-        self._models = frozenset(options.models)
+        self._models = frozenset(options.models) | {HEURISTIC_MODEL}
         self._kinds: set[str] = set()
         self._routes: set[str] = set()
         self._children: dict[tuple[Any, ...], Any] = {}
@@ -160,6 +165,7 @@ class _Prometheus:
     def exposition(self) -> Exposition:
         registry = self._registry
         if self._directory:
+            _bury(Path(self._directory))
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=self._directory)  # type: ignore[no-untyped-call]
         return Exposition(content_type=CONTENT_TYPE_LATEST, body=generate_latest(registry))
@@ -175,6 +181,9 @@ class _Prometheus:
     def _provider(self, name: str) -> str:
         return name if name in self._providers else OTHER
 
+    def _model(self, name: str) -> str:
+        return name if name in self._models else OTHER
+
     def _known(self, name: str, known: set[str]) -> str:
         """`name`, while there are few enough of its sort."""
         if name in known:
@@ -187,7 +196,7 @@ class _Prometheus:
     def _on_analysed(self, seen: Analysed) -> None:
         metric = seen.metric
         provider = self._provider(metric.provider)
-        model = metric.model if metric.model in self._models or provider == "heuristic" else OTHER
+        model = self._model(metric.model)
         outcome, severity = str(metric.outcome), str(seen.severity) if seen.severity is not None else "none"
         self._child(self._analyses, outcome, provider, model, severity).inc(metric.runs)
         self._child(self._seconds, outcome, provider).observe(metric.duration_ms / 1000)
@@ -208,7 +217,7 @@ class _Prometheus:
 
     def _on_repeated(self, seen: Repeated) -> None:
         provider = self._provider(seen.provider)
-        model = seen.model if seen.model in self._models or provider == "heuristic" else OTHER
+        model = self._model(seen.model)
         self._child(self._analyses, "cached", provider, model, "none").inc()
         self._hits.inc()
 
@@ -227,8 +236,16 @@ class _Prometheus:
         route = seen.route if seen.route in self._routes or len(self._routes) < MOST_KINDS else OTHER
         self._routes.add(route)
         method = seen.method if seen.method in METHODS else OTHER
-        self._child(self._requests, method, route, str(seen.status)).inc()
+        status = str(seen.status) if seen.status in STATUSES else OTHER
+        self._child(self._requests, method, route, status).inc()
         self._child(self._served, route).observe(seen.seconds)
+
+
+def _bury(directory: Path) -> None:
+    """Takes back what processes that were killed said of the present; what they counted stays."""
+    for process in {file.stem.rpartition("_")[2] for file in directory.glob("gauge_live*.db")}:
+        if not Path("/proc", process).exists():
+            mark_process_dead(int(process), str(directory))  # type: ignore[no-untyped-call]
 
 
 def _tasks() -> float:

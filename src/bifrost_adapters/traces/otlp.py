@@ -7,6 +7,7 @@ slow or gone costs no request anything, and is complained of once.
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -57,7 +58,10 @@ async def open(options: Options, *, exporter: SpanExporter | None = None) -> Asy
     try:
         yield _Traces(provider, options.version)
     finally:
-        await asyncio.to_thread(provider.shutdown)
+        # A daemon: a collector that is gone holds up neither the end of this nor that of the process.
+        closing = threading.Thread(target=provider.shutdown, daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, SENT_SECONDS)
 
 
 class _Telling(SpanExporter):
@@ -113,14 +117,11 @@ class _Traces:
         span = _request.get()
         if span is None:
             return
-        span.update_name(f"{seen.method} {seen.route}")
-        span.set_attributes(
-            {
-                "http.request.method": seen.method,
-                "http.route": seen.route,
-                "http.response.status_code": seen.status,
-            }
-        )
+        method = "GET" if seen.method == "WEBSOCKET" else seen.method
+        span.set_attributes({"http.request.method": method, "http.response.status_code": seen.status})
+        if seen.route.startswith("/"):
+            span.update_name(f"{method} {seen.route}")
+            span.set_attribute("http.route", seen.route)
         if 500 <= seen.status < 600:
             _fail(span, str(seen.status))
         span.end()
@@ -171,7 +172,7 @@ class _Traces:
             span.set_attributes(
                 {"gen_ai.usage.input_tokens": seen.input_tokens, "gen_ai.usage.output_tokens": seen.output_tokens}
             )
-        else:
+        elif seen.outcome != "left":
             _fail(span, seen.outcome)
         if seen.first_token_seconds is not None:
             span.set_attribute("bifrost.time_to_first_token", seen.first_token_seconds)

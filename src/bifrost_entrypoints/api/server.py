@@ -98,7 +98,9 @@ def _app(settings: Settings, keys: bool) -> App:
     """The application of one process, which logs as that process does."""
     _share_arenas()
     redactor = Redactor(secrets.token_bytes(32))
-    access = configure(settings.server.log_level, lambda line: redactor.line(line).text)
+    access = configure(
+        settings.server.log_level, lambda text: "\n".join(line.text for line in redactor.lines(text.split("\n")))
+    )
     return create_app(settings, keys=keys, access=access)
 
 
