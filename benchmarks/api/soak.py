@@ -1,4 +1,4 @@
-"""Whether the service stays what it is: `python -m benchmarks.api.soak [--minutes 30]`.
+"""Whether the service stays what it is: `python -m benchmarks.api.soak [--minutes 30] [--rate 20]`.
 
 Twenty requests a second, of which some repeat, some stream, some read, with a provider of which one answer in twenty
 fails in one way or another. Prints what the process holds every minute, and at the end whether it grew.
@@ -17,7 +17,6 @@ from benchmarks.api.__main__ import log
 from benchmarks.api.stage import Service, asking, bifrost, provider
 from msgspec import Struct
 
-RATE = 20.0
 SETTLED_MINUTES = 5.0
 MOST_GROWTH_MIB = 20.0
 
@@ -81,7 +80,7 @@ async def ask(http: aiohttp.ClientSession, service: Service, ids: list[str], see
         seen[f"{kind} {type(error).__name__}"] += 1
 
 
-async def soak(service: Service, minutes: float) -> tuple[list[tuple[float, Held]], Counter[str]]:
+async def soak(service: Service, minutes: float, rate: float) -> tuple[list[tuple[float, Held]], Counter[str]]:
     seen: Counter[str] = Counter()
     states: list[tuple[float, Held]] = []
     ids: list[str] = []
@@ -90,8 +89,8 @@ async def soak(service: Service, minutes: float) -> tuple[list[tuple[float, Held
     async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as http:
         began = time.monotonic()
         told = 0.0
-        for number in range(int(minutes * 60 * RATE)):
-            await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
+        for number in range(int(minutes * 60 * rate)):
+            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
             task = asyncio.create_task(ask(http, service, ids, seen))
             running.add(task)
             task.add_done_callback(running.discard)
@@ -110,11 +109,12 @@ async def soak(service: Service, minutes: float) -> tuple[list[tuple[float, Held
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--rate", type=float, default=20.0, help="requests a second")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, provider(20, 0.01, 0.05) as url:
         settings = asking(url) | {"BIFROST_LIMITS__IDLE_SECONDS": "5", "BIFROST_LIMITS__FIRST_TOKEN_SECONDS": "5"}
         with bifrost(Path(folder), **settings) as service:
-            states, seen = asyncio.run(soak(service, given.minutes))
+            states, seen = asyncio.run(soak(service, given.minutes, given.rate))
     settled = next(
         (state for passed, state in states if passed >= min(SETTLED_MINUTES, given.minutes / 2)), states[0][1]
     )
